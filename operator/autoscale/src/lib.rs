@@ -1,1 +1,40 @@
-//! Placeholder.
+//! The scaling law of a fleet: `decide(policy, memory, sample, now) -> (decision, memory)`.
+//!
+//! Owns: what is known (`Sample`), what is remembered (`Memory`), what is wanted (`Policy`) and what follows (`Decision`).
+//! Never does: I/O, clocks, randomness, threads. The same input gives the same answer, to the bit, on every machine: that is
+//! what makes a recorded trace replayable. All floating point is total: no NaN gets in, none gets out.
+
+mod decide;
+pub mod decision;
+pub mod kinds;
+pub mod memory;
+pub mod policy;
+pub mod sample;
+pub mod seen;
+
+pub use decision::{
+    Active, Decision, Limited, LimitedBy, Reason, ScalingActive, Target, TargetReport,
+};
+pub use kinds::{SlotKind, TaskType};
+pub use memory::Memory;
+pub use policy::{
+    Mode, Policy, PolicyError, Prior, RuleKind, ScaleDownBehavior, ScalingRule, ScheduleToStart,
+    SelectPolicy,
+};
+pub use sample::{
+    LatencyHistogram, PodPhase, PodReport, PodSample, QueueSample, QueueStats, Sample, SlotReport,
+};
+pub use seen::Seen;
+
+/// Decides how many pods a version of a fleet needs at `now`.
+///
+/// Total and deterministic: any sample, however contradictory, gives a size within the bounds of the policy or keeps the present
+/// one. Pass the returned memory to the next call; `Memory::default()` is a fresh start.
+pub fn decide(
+    policy: &Policy,
+    memory: &Memory,
+    sample: &Sample,
+    now: jiff::Timestamp,
+) -> (Decision, Memory) {
+    decide::decide(policy, memory, sample, now)
+}
