@@ -2,3 +2,23 @@
 //! one to the other. No Kubernetes client, no Temporal client, no clock.
 
 pub use fleet_autoscale as autoscale;
+
+pub mod class;
+pub mod desired;
+pub mod memory;
+pub mod notice;
+pub mod plan;
+pub mod readiness;
+pub mod rules;
+pub mod step;
+pub mod world;
+
+pub use class::Class;
+pub use desired::{Desired, Queue, Size};
+pub use fleet_autoscale::{PodReport, QueueStats, Seen, TaskType};
+pub use memory::{Memory, ScaleIn};
+pub use notice::{Notice, NoticeReason};
+pub use plan::{Pass, Plan, plan};
+pub use readiness::{ConditionType, Reason, Truth, Verdict};
+pub use step::{Step, Why};
+pub use world::{Child, ChildView, Connection, DeploymentView, PodView, QueueView, Trouble, WorkerReport, World};

@@ -1,0 +1,46 @@
+//! What a plan must not forget between passes. Small, versioned, kept in the status of the `TemporalWorker`.
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::autoscale;
+
+/// The planner's memory.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+pub struct Memory {
+    /// Size that was decided last; the Deployment should have it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub desired: Option<u32>,
+    /// `spec.replicas` as seen last, to tell its next change.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub spec_replicas: Option<u32>,
+    /// The autoscaler decided the size.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub auto: bool,
+    /// Autoscaling ended; the size stays until `spec.replicas` changes.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub held: bool,
+    /// A scale-in that was announced to its victims and not yet written.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub scale_in: Option<ScaleIn>,
+    /// What the scaling law remembers.
+    pub autoscale: autoscale::Memory,
+}
+
+/// A scale-in between its two writes: the victims' deletion cost first, the replicas when our own watch shows it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ScaleIn {
+    /// Size to go to.
+    pub to: u32,
+    /// UIDs of the pods that should go.
+    pub victims: Vec<String>,
+    /// When the victims were first seen marked; none yet if absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub marked: Option<Timestamp>,
+    /// Why, for status and event.
+    pub reason: String,
+    /// The arithmetic, for status and event.
+    pub message: String,
+}

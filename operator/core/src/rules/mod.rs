@@ -1,0 +1,7 @@
+//! The rules of a plan. Each looks at one concern and none calls another; `plan` merges and orders what they propose.
+
+pub mod credentials;
+pub mod ensure;
+pub mod scale;
+pub mod size;
+pub mod victims;

@@ -1,0 +1,49 @@
+//! The steps of a plan. Each is idempotent and carries its precondition; they run in order and stop at the first failure.
+//!
+//! The order: the Secret that pods mount, then the Deployment, then its budget, then marks on pods, then the size. So a pod
+//! never waits for a Secret that comes later, and no size is lowered before its victims are named.
+
+/// One write.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Step {
+    /// Make the fleet's `WorkerControl` Secret: it is missing, or its content was lost.
+    MakeControlSecret,
+    /// Apply the Deployment as rendered.
+    ApplyDeployment {
+        /// Its replicas, as long as the scale manager does not own the field; afterwards the field is left out.
+        replicas: Option<u32>,
+    },
+    /// Apply the disruption budget as rendered.
+    ApplyBudget,
+    /// Set or take back `pod-deletion-cost` of a pod.
+    MarkPod {
+        /// Pod.
+        name: String,
+        /// Precondition.
+        uid: String,
+        /// Becomes a victim (true), or is one no more.
+        victim: bool,
+    },
+    /// Set the Deployment's replicas.
+    Scale {
+        /// Size seen.
+        from: u32,
+        /// Size wanted.
+        to: u32,
+        /// Precondition: UID of the Deployment.
+        uid: String,
+        /// Precondition: its version.
+        resource_version: String,
+        /// Why, from the closed set of decision reasons; `None` only takes the field over.
+        why: Option<Why>,
+    },
+}
+
+/// Why a size changes: goes into status, event and metric.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Why {
+    /// Reason of the decision.
+    pub reason: String,
+    /// The arithmetic.
+    pub message: String,
+}
