@@ -1,0 +1,80 @@
+# The only door: every check and every chore is a target here, and CI calls the same ones.
+# Each target works alone from a clean clone: it makes what it needs.
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.PHONY: help setup demo down cluster-up cluster-down test test-unit test-faults lint audit images generate fmt clean
+
+CACHE := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/temporal-fleet
+HELM := $(CACHE)/bin/helm
+DENY := $(CACHE)/cargo-deny/bin/cargo-deny
+CLUSTER := cargo run -q -p fleet-e2e --bin local-cluster --
+export PATH := $(CACHE)/bin:$(PATH)
+
+# Only a KUBECONFIG given on make's command line names a foreign cluster; one that happens to be in the environment
+# must never receive a test.
+FOREIGN := $(filter command line,$(origin KUBECONFIG))
+ifneq ($(FOREIGN),)
+export KUBECONFIG
+else
+unexport KUBECONFIG
+endif
+# Sets KUBECONFIG in a recipe: the foreign cluster's, or that of the local one, brought up if it is down.
+USE_CLUSTER = $(if $(FOREIGN),true,eval "$$($(CLUSTER) up)")
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-13s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
+
+setup: ## install and build what the machine lacks: containerd, pinned Kubernetes, Temporal, Helm (root; once ~25 min)
+	e2e/setup.sh
+
+demo: $(if $(FOREIGN),$(HELM),setup images) ## the whole loop on a real cluster, live; KUBECONFIG=… for a cluster of yours
+	$(USE_CLUSTER); cargo run -q -p fleet-e2e --bin demo -- $(DEMO_ARGS)
+
+down: cluster-down ## remove all that demo and tests started
+
+cluster-up: setup images ## bring the local cluster up; prints the line that points kubectl at it
+	$(CLUSTER) up
+
+cluster-down: ## take the local cluster down; caches stay
+	$(CLUSTER) down
+
+test: test-unit $(if $(FOREIGN),$(HELM),setup images) ## unit tests, then the loop and its faults on a real cluster
+	$(USE_CLUSTER); cargo test -q -p fleet-e2e --tests -- --test-threads=1
+
+test-unit: ## what needs no cluster: units, properties, golden plans and manifests
+	cargo test -q --workspace --lib --bins --examples --exclude fleet-e2e
+	cargo test -q --workspace --tests --exclude fleet-e2e
+	cargo test -q -p fleet-e2e --lib --bins
+
+test-faults: $(if $(FOREIGN),$(HELM),setup images) ## the long faults: minutes without Temporal, kills at every moment (~1 h)
+	$(USE_CLUSTER); cargo test -q -p fleet-e2e --tests -- --test-threads=1 --ignored
+
+lint: $(HELM) ## formatting, clippy, dependency arrows, generated files, chart
+	cargo fmt --all --check
+	cargo clippy -q --workspace --all-targets -- -D warnings
+	cargo run -q -p fleet-e2e --bin lint-arrows
+	cargo run -q -p fleet-crds --bin crdgen -- --check
+	cargo run -q -p fleet-e2e --bin lint-chart -- $(HELM) charts/temporal-fleet
+
+audit: $(DENY) ## licences, sources, bans; advisories if their database can be had
+	$(DENY) check bans licenses sources
+	@if $(DENY) fetch db; then $(DENY) check --disable-fetch advisories; else echo "advisories: NOT RUN, no advisory database"; fi
+
+images: ## static binaries and their OCI archives under target/images
+	cargo run -q -p fleet-e2e --bin image -- all target/images
+
+generate: ## write the generated files: custom resource definitions, their copies in the chart, reference tables
+	cargo run -q -p fleet-crds --bin crdgen
+
+fmt: ## format the code
+	cargo fmt --all
+
+clean: ## remove build output; the cache of pinned tools stays
+	cargo clean
+
+$(HELM):
+	e2e/tools/build $(CACHE)
+
+$(DENY):
+	cargo install -q --locked --root $(CACHE)/cargo-deny cargo-deny@0.20.2
