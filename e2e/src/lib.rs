@@ -1,1 +1,4 @@
-//! Placeholder.
+//! Black-box tools and tests: a real cluster and a real Temporal on one machine, the load on it, and the demo. Nothing
+//! here links the operator: what it does is seen through the Kubernetes API, Temporal's API and metrics, as users see it.
+
+pub mod load;
