@@ -1,1 +1,40 @@
-//! Placeholder.
+//! The Kubernetes API of Temporal Fleet: the kinds `TemporalWorker` and `TemporalConnection`, their conditions,
+//! reasons and names, and the `CustomResourceDefinition`s made from them.
+//!
+//! This crate knows no client. What the API server checks (types, bounds, rules over several fields) stands beside
+//! the fields; [`crd`] turns it into the manifests that are installed. What needs to look at other objects is not
+//! checked here but by the operator, which reports it as a condition.
+
+// `KubeSchema` copies each struct, with its visibility, into a function body.
+#![allow(unreachable_pub)]
+
+pub mod autoscaling;
+pub mod conditions;
+pub mod crd;
+pub mod names;
+pub mod pod;
+mod schema;
+pub mod status;
+pub mod task_queue;
+pub mod temporal_connection;
+pub mod temporal_worker;
+pub mod worker_options;
+
+pub use autoscaling::{
+    AutoscalingMode, AutoscalingSpec, Behavior, CpuUtilizationTarget, ScaleDownBehavior, ScalingRule, ScalingRuleType,
+    ScheduleToStartTarget, SelectPolicy, Targets,
+};
+pub use conditions::{ConditionType, Reason};
+pub use pod::{
+    CredentialRotation, Health, Metrics, PodDisruptionBudgetSpec, RollingUpdate, UpdateStrategy, UpdateType,
+};
+pub use status::{
+    AutoscalingStatus, ScalingDecision, Summary, TargetStatus, TargetType, TaskQueueStatus, TemporalWorkerStatus,
+};
+pub use task_queue::{TaskQueue, TaskType};
+pub use temporal_connection::{
+    Authentication, CaSecretRef, SecretKeyRef, SecretRef, TemporalConnection, TemporalConnectionSpec,
+    TemporalConnectionStatus, Tls,
+};
+pub use temporal_worker::{ConnectionRef, TemporalWorker, TemporalWorkerSpec};
+pub use worker_options::{PollerAutoscaling, Pollers, WorkerOptions};

@@ -1,0 +1,293 @@
+//! Conditions and their reasons. They are part of the API: people wait for them and alert on them.
+//!
+//! The text of a variant is its doc comment; `docs/reference/conditions.md` is generated from both tables.
+
+use std::fmt;
+use std::fmt::Write as _;
+
+/// Declares an enum whose variants are spelled in the API as in Rust and carry their doc comment as text.
+macro_rules! documented_enum {
+    ($(#[$meta:meta])* $name:ident { $(#[doc = $doc:literal] $variant:ident,)+ }) => {
+        $(#[$meta])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub enum $name {
+            $(#[doc = $doc] $variant,)+
+        }
+
+        impl $name {
+            /// Every variant, in the order of the reference.
+            pub const ALL: &'static [Self] = &[$(Self::$variant,)+];
+
+            /// The name used in the API.
+            pub const fn as_str(self) -> &'static str {
+                match self { $(Self::$variant => stringify!($variant),)+ }
+            }
+
+            /// What it means, in one sentence.
+            pub fn describe(self) -> &'static str {
+                match self { $(Self::$variant => $doc.trim_ascii(),)+ }
+            }
+
+            /// The variant of that name.
+            pub fn parse(name: &str) -> Option<Self> {
+                Self::ALL.iter().copied().find(|v| v.as_str() == name)
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(self.as_str())
+            }
+        }
+    };
+}
+
+documented_enum! {
+    /// Type of a condition. All types of a kind are set on the first visit.
+    ConditionType {
+        /// Sums up: the connection works, every queue is polled, and enough pods are available.
+        Ready,
+        /// A change of the object or of its credentials is being carried out; scaling does not count.
+        Reconciling,
+        /// A person has to act.
+        Stalled,
+        /// Temporal answers with these credentials.
+        ConnectionReady,
+        /// Temporal sees our pods polling every queue.
+        PollersReady,
+        /// The autoscaler has what it needs and may act.
+        ScalingActive,
+        /// Something other than the demand set the size.
+        ScalingLimited,
+    }
+}
+
+documented_enum! {
+    /// Reason of a condition.
+    Reason {
+        /// Not looked at yet.
+        NotObserved,
+
+        /// As many pods as desired are available and poll, or enough of them.
+        Available,
+        /// Idle, and without pods on purpose.
+        ScaledToZero,
+        /// Pods are starting or being replaced.
+        Progressing,
+        /// Fewer pods than needed are available.
+        TooFewAvailable,
+        /// Pods run but poll none of the queues.
+        NoPollers,
+        /// Temporal cannot be reached or refuses the credentials.
+        ConnectionFailed,
+        /// A person has to act; the condition Stalled says why.
+        Stalled,
+
+        /// The present generation of the object is being carried out.
+        NewGeneration,
+        /// Pods are being replaced.
+        RolloutRunning,
+        /// Pods are being replaced because the credentials changed.
+        CredentialRestart,
+        /// The object is being deleted.
+        Deleting,
+        /// Nothing is left to do.
+        UpToDate,
+
+        /// No one has to act.
+        NoError,
+        /// The TemporalConnection does not exist in this Kubernetes namespace.
+        ConnectionNotFound,
+        /// A Secret does not exist in this Kubernetes namespace.
+        SecretNotFound,
+        /// A Secret lacks a key, or its content is not what it must be.
+        SecretInvalid,
+        /// The client certificate has ended.
+        CertificateExpired,
+        /// Temporal refuses the credentials.
+        Unauthenticated,
+        /// The TLS handshake failed.
+        TLSHandshakeFailed,
+        /// The operator may not connect to this address.
+        AddressNotAllowed,
+        /// The Temporal server lacks a call that is needed.
+        ServerTooOld,
+        /// Temporal does not know the Temporal namespace.
+        TemporalNamespaceNotFound,
+        /// The pod template uses reserved names, or pods cannot be made from it.
+        PodTemplateInvalid,
+        /// The image cannot be pulled.
+        ImagePullFailed,
+        /// The worker exits again and again.
+        CrashLooping,
+        /// A quota of the Kubernetes namespace stands against more pods.
+        QuotaExceeded,
+        /// No progress within progressDeadlineSeconds.
+        ProgressDeadlineExceeded,
+        /// Another manager owns a field that we need.
+        FieldConflict,
+        /// An object of that name exists and is not ours.
+        NameTaken,
+        /// No node has room for a pod.
+        Unschedulable,
+
+        /// Temporal answers; the message has its version.
+        Connected,
+        /// Temporal does not answer.
+        Unreachable,
+
+        /// Every queue is polled by our pods.
+        Polling,
+        /// Some queue is polled by none of our pods.
+        QueueNotPolled,
+
+        /// All signals are fresh.
+        SignalsValid,
+        /// Some signals are missing; decisions rest on the others.
+        SignalsDegraded,
+        /// Queues are read less often, to stay within the budget of requests.
+        PollBudgetStretched,
+        /// Needed signals are missing; the size stays.
+        SignalsUnknown,
+        /// Recommendations are published only.
+        DryRun,
+        /// No autoscaling, or its mode is Off.
+        TurnedOff,
+        /// Someone else changes the size.
+        ReplicasOwnedByOther,
+        /// An older fleet scales by the same queue; this one keeps its size.
+        QueueClaimedByOther,
+
+        /// The demand asks for more than maxReplicas.
+        AtMaxReplicas,
+        /// The demand asks for less than minReplicas.
+        AtMinReplicas,
+        /// behavior holds the size back.
+        LimitedByBehavior,
+        /// A rate limit of the queue stands against it: more pods would not help.
+        RateLimited,
+        /// Pollers stand against it: more pods would not help.
+        PollerBound,
+        /// The size is what the demand asks for.
+        WithinBounds,
+    }
+}
+
+use Reason as R;
+
+/// Reasons that put `Stalled` to true. The same reason stands in `ConnectionReady` if the connection is the cause.
+pub const STALLED_REASONS: &[Reason] = &[
+    R::ConnectionNotFound,
+    R::SecretNotFound,
+    R::SecretInvalid,
+    R::CertificateExpired,
+    R::Unauthenticated,
+    R::TLSHandshakeFailed,
+    R::AddressNotAllowed,
+    R::ServerTooOld,
+    R::TemporalNamespaceNotFound,
+    R::PodTemplateInvalid,
+    R::ImagePullFailed,
+    R::CrashLooping,
+    R::NoPollers,
+    R::QuotaExceeded,
+    R::ProgressDeadlineExceeded,
+    R::FieldConflict,
+    R::NameTaken,
+    R::Unschedulable,
+];
+
+/// Those of [`STALLED_REASONS`] that concern the connection.
+const CONNECTION_STALLED: &[Reason] = &[
+    R::Unreachable,
+    R::ConnectionNotFound,
+    R::SecretNotFound,
+    R::SecretInvalid,
+    R::CertificateExpired,
+    R::Unauthenticated,
+    R::TLSHandshakeFailed,
+    R::AddressNotAllowed,
+    R::ServerTooOld,
+    R::TemporalNamespaceNotFound,
+];
+
+impl ConditionType {
+    /// Reasons with which this condition is true.
+    pub fn true_reasons(self) -> &'static [Reason] {
+        match self {
+            Self::Ready => &[R::Available, R::ScaledToZero, R::Connected],
+            Self::Reconciling => &[R::NewGeneration, R::RolloutRunning, R::CredentialRestart, R::Deleting],
+            Self::Stalled => STALLED_REASONS,
+            Self::ConnectionReady => &[R::Connected],
+            Self::PollersReady => &[R::Polling, R::ScaledToZero],
+            Self::ScalingActive => &[R::SignalsValid, R::SignalsDegraded, R::PollBudgetStretched],
+            Self::ScalingLimited => &[
+                R::AtMaxReplicas,
+                R::AtMinReplicas,
+                R::LimitedByBehavior,
+                R::RateLimited,
+                R::PollerBound,
+            ],
+        }
+    }
+
+    /// Reasons with which this condition is false.
+    pub fn false_reasons(self) -> &'static [Reason] {
+        match self {
+            Self::Ready => &[
+                R::Progressing,
+                R::TooFewAvailable,
+                R::NoPollers,
+                R::ConnectionFailed,
+                R::Stalled,
+                R::Unreachable,
+            ],
+            Self::Reconciling => &[R::UpToDate],
+            Self::Stalled => &[R::NoError],
+            Self::ConnectionReady => CONNECTION_STALLED,
+            Self::PollersReady => &[R::NoPollers, R::QueueNotPolled],
+            Self::ScalingActive => &[
+                R::SignalsUnknown,
+                R::DryRun,
+                R::TurnedOff,
+                R::ReplicasOwnedByOther,
+                R::QueueClaimedByOther,
+            ],
+            Self::ScalingLimited => &[R::WithinBounds],
+        }
+    }
+}
+
+/// Condition types of a `TemporalWorker`.
+pub const WORKER_CONDITIONS: &[ConditionType] = ConditionType::ALL;
+/// Condition types of a `TemporalConnection`.
+pub const CONNECTION_CONDITIONS: &[ConditionType] =
+    &[ConditionType::Ready, ConditionType::Reconciling, ConditionType::Stalled];
+
+/// The reference page of conditions and reasons, in Markdown.
+pub fn reference() -> String {
+    let names = |reasons: &[Reason]| reasons.iter().map(|r| format!("`{r}`")).collect::<Vec<_>>().join(" ");
+    let mut page = String::from(
+        "# Conditions and reasons\n\n\
+         <!-- Generated from crds/src/conditions.rs by `make generate`; do not edit. -->\n\n\
+         A `TemporalWorker` has all of these conditions, a `TemporalConnection` has `Ready`, `Reconciling` and `Stalled`.\n\
+         All are set on the first visit; what is not known yet is `Unknown` with reason `NotObserved`. `Reconciling` and\n\
+         `Stalled` are good when they are `False`.\n\n\
+         | condition | meaning | reasons when `True` | reasons when `False` |\n|---|---|---|---|\n",
+    );
+    for c in ConditionType::ALL {
+        // Writing to a String cannot fail.
+        let _ = writeln!(
+            page,
+            "| `{c}` | {} | {} | {} |",
+            c.describe(),
+            names(c.true_reasons()),
+            names(c.false_reasons())
+        );
+    }
+    page.push_str("\n| reason | meaning |\n|---|---|\n");
+    for r in Reason::ALL {
+        let _ = writeln!(page, "| `{r}` | {} |", r.describe());
+    }
+    page
+}
