@@ -138,13 +138,19 @@ impl HostPort {
             };
             Some(Self { host, port })
         };
-        parsed().ok_or_else(|| AddressError::Malformed { address: address.chars().take(64).collect() })
+        parsed().ok_or_else(|| AddressError::Malformed {
+            address: address.chars().take(64).collect(),
+        })
     }
 
     /// As it stands in a URI.
     pub(crate) fn authority(&self) -> String {
         let Self { host, port } = self;
-        if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") }
+        if host.contains(':') {
+            format!("[{host}]:{port}")
+        } else {
+            format!("{host}:{port}")
+        }
     }
 }
 
@@ -168,7 +174,10 @@ mod tests {
 
     #[test]
     fn addresses_inside_the_node_or_the_cloud_are_refused_in_any_clothes() {
-        let policy = AddressPolicy { allow_loopback: false, denied: vec!["10.0.0.1".parse().unwrap()] };
+        let policy = AddressPolicy {
+            allow_loopback: false,
+            denied: vec!["10.0.0.1".parse().unwrap()],
+        };
         for (ip, kind) in [
             ("127.0.0.1", Forbidden::Loopback),
             ("127.8.9.1", Forbidden::Loopback),
@@ -200,7 +209,10 @@ mod tests {
 
     #[test]
     fn the_flag_opens_loopback_and_nothing_else() {
-        let policy = AddressPolicy { allow_loopback: true, denied: Vec::new() };
+        let policy = AddressPolicy {
+            allow_loopback: true,
+            denied: Vec::new(),
+        };
         assert_eq!(refused(&policy, "127.0.0.1"), None);
         assert_eq!(refused(&policy, "::1"), None);
         assert_eq!(refused(&policy, "169.254.169.254"), Some(Forbidden::LinkLocal));
@@ -217,7 +229,11 @@ mod tests {
     #[test]
     fn addresses_are_a_host_and_a_port_and_nothing_else() {
         for (address, host, authority) in [
-            ("temporal.default.svc:7233", "temporal.default.svc", "temporal.default.svc:7233"),
+            (
+                "temporal.default.svc:7233",
+                "temporal.default.svc",
+                "temporal.default.svc:7233",
+            ),
             ("10.1.2.3:1", "10.1.2.3", "10.1.2.3:1"),
             ("[2001:db8::1]:7233", "2001:db8::1", "[2001:db8::1]:7233"),
         ] {
@@ -225,10 +241,28 @@ mod tests {
             assert_eq!((parsed.host.as_str(), parsed.authority().as_str()), (host, authority));
         }
         for address in [
-            "", ":", "host", "host:", ":7233", "host:0", "host:65536", "host:+1 ", "a b:1", "user@host:1", "host/x:1", "http://host:1",
-            "2001:db8::1:7233", "[nonsense]:1", "[127.0.0.1]:1", "host?x:1", "höst:1",
+            "",
+            ":",
+            "host",
+            "host:",
+            ":7233",
+            "host:0",
+            "host:65536",
+            "host:+1 ",
+            "a b:1",
+            "user@host:1",
+            "host/x:1",
+            "http://host:1",
+            "2001:db8::1:7233",
+            "[nonsense]:1",
+            "[127.0.0.1]:1",
+            "host?x:1",
+            "höst:1",
         ] {
-            assert!(matches!(HostPort::parse(address), Err(AddressError::Malformed { .. })), "{address}");
+            assert!(
+                matches!(HostPort::parse(address), Err(AddressError::Malformed { .. })),
+                "{address}"
+            );
         }
     }
 }

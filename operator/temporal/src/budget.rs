@@ -64,7 +64,8 @@ impl Bucket {
 
     /// The turn of a full bucket: it holds one second's worth of requests, at least one.
     fn full(&self, now: Instant) -> Instant {
-        now.checked_sub(Duration::from_secs(1).saturating_sub(self.cost())).unwrap_or(now)
+        now.checked_sub(Duration::from_secs(1).saturating_sub(self.cost()))
+            .unwrap_or(now)
     }
 }
 
@@ -86,8 +87,15 @@ impl Ticket {
 impl Budget {
     /// At most `per_second` requests per second and key, clamped to 0.1..=100 000, with a burst of one second's worth.
     pub fn new(per_second: f64) -> Self {
-        let ceiling = if per_second.is_nan() { FLOOR } else { per_second.clamp(FLOOR, 100_000.0) };
-        Self { ceiling, buckets: Mutex::default() }
+        let ceiling = if per_second.is_nan() {
+            FLOOR
+        } else {
+            per_second.clamp(FLOOR, 100_000.0)
+        };
+        Self {
+            ceiling,
+            buckets: Mutex::default(),
+        }
     }
 
     /// Waits for the turn of one request. Dropping the future gives nothing back.
@@ -98,7 +106,11 @@ impl Budget {
             tokio::time::sleep_until(turn).await;
             // Throttled meanwhile: this turn was of the old rate.
             if self.buckets().get(key).is_none_or(|bucket| bucket.epoch == epoch) {
-                return Ticket { key: key.clone(), epoch, waited: Instant::now().duration_since(came) };
+                return Ticket {
+                    key: key.clone(),
+                    epoch,
+                    waited: Instant::now().duration_since(came),
+                };
             }
         }
     }
@@ -107,7 +119,12 @@ impl Budget {
     /// that were under way together count once.
     pub fn throttled(&self, ticket: &Ticket, after: Option<Duration>, now: Instant) {
         let mut buckets = self.buckets();
-        let Some(bucket) = buckets.get_mut(&ticket.key).filter(|bucket| bucket.epoch == ticket.epoch) else { return };
+        let Some(bucket) = buckets
+            .get_mut(&ticket.key)
+            .filter(|bucket| bucket.epoch == ticket.epoch)
+        else {
+            return;
+        };
         bucket.rate = (bucket.rate / 2.0).max(FLOOR);
         bucket.epoch += 1;
         bucket.turn = now + after.unwrap_or(PAUSE).min(LONGEST_PAUSE).max(bucket.cost());
@@ -128,8 +145,15 @@ impl Budget {
             // What is full and at its ceiling needs no memory: nothing grows with the number of names ever seen.
             buckets.retain(|_, bucket| bucket.rate < self.ceiling || bucket.turn > bucket.full(now));
         }
-        let fresh = Bucket { rate: self.ceiling, turn: now, epoch: 0 };
-        let bucket = buckets.entry(key.clone()).or_insert(Bucket { turn: fresh.full(now), ..fresh });
+        let fresh = Bucket {
+            rate: self.ceiling,
+            turn: now,
+            epoch: 0,
+        };
+        let bucket = buckets.entry(key.clone()).or_insert(Bucket {
+            turn: fresh.full(now),
+            ..fresh
+        });
         let turn = bucket.turn.max(bucket.full(now));
         bucket.turn = turn + bucket.cost();
         (turn, bucket.epoch)

@@ -63,6 +63,12 @@ pub enum Error {
         /// Its name.
         temporal_namespace: String,
     },
+    /// Metadata of the connection cannot be sent.
+    #[error("metadata {name:?} cannot be sent: names are lower-case ASCII, values visible ASCII")]
+    Metadata {
+        /// Its name.
+        name: String,
+    },
     /// The server refused or could not.
     #[error("{call} failed: {code:?}{}{text}", if text.is_empty() { "" } else { ": " })]
     Status {
@@ -85,12 +91,12 @@ impl Error {
             Self::Connect { .. } | Self::Deadline { .. } | Self::Tls { .. } | Self::ServerCertificateExpired => {
                 Class::Unavailable
             }
-            Self::TemporalNamespaceNotFound { .. } => Class::Invalid,
+            Self::TemporalNamespaceNotFound { .. } | Self::Metadata { .. } => Class::Invalid,
             Self::Status { code, after, .. } => match code {
                 Code::Unauthenticated | Code::PermissionDenied => Class::Denied,
-                Code::ResourceExhausted => {
-                    Class::Throttled { after: after.and_then(|after| SignedDuration::try_from(after).ok()) }
-                }
+                Code::ResourceExhausted => Class::Throttled {
+                    after: after.and_then(|after| SignedDuration::try_from(after).ok()),
+                },
                 Code::Aborted | Code::AlreadyExists | Code::FailedPrecondition => Class::Conflict,
                 Code::InvalidArgument | Code::NotFound | Code::OutOfRange | Code::Unimplemented => Class::Invalid,
                 Code::Ok => Class::Bug,
@@ -107,11 +113,13 @@ impl Error {
     /// What the condition says. A throttled call says nothing about the connection: only its signals are missing.
     pub fn reason(&self) -> Reason {
         match self {
-            Self::Address(AddressError::NotAllowed { .. } | AddressError::Malformed { .. }) => Reason::AddressNotAllowed,
+            Self::Address(AddressError::NotAllowed { .. } | AddressError::Malformed { .. }) => {
+                Reason::AddressNotAllowed
+            }
             Self::Credentials(CredentialError::Expired { .. })
             | Self::ClientCertificateExpired { .. }
             | Self::ServerCertificateExpired => Reason::CertificateExpired,
-            Self::Credentials(_) => Reason::SecretInvalid,
+            Self::Credentials(_) | Self::Metadata { .. } => Reason::SecretInvalid,
             Self::Tls { .. } => Reason::TLSHandshakeFailed,
             Self::TemporalNamespaceNotFound { .. } => Reason::TemporalNamespaceNotFound,
             Self::Connect { .. } | Self::Deadline { .. } => Reason::Unreachable,
@@ -159,7 +167,7 @@ impl Error {
             | Self::Tls { .. }
             | Self::ServerCertificateExpired
             | Self::ClientCertificateExpired { .. } => true,
-            Self::TemporalNamespaceNotFound { .. } => false,
+            Self::TemporalNamespaceNotFound { .. } | Self::Metadata { .. } => false,
         }
     }
 
@@ -177,7 +185,8 @@ impl Error {
             | Self::Tls { .. }
             | Self::ServerCertificateExpired
             | Self::ClientCertificateExpired { .. }
-            | Self::TemporalNamespaceNotFound { .. } => true,
+            | Self::TemporalNamespaceNotFound { .. }
+            | Self::Metadata { .. } => true,
         }
     }
 
@@ -189,13 +198,20 @@ impl Error {
         }
         match find::<rustls::Error>(error) {
             Some(tls) => Self::from_tls(tls),
-            None => Self::Connect { address: endpoint.address().to_owned() },
+            None => Self::Connect {
+                address: endpoint.address().to_owned(),
+            },
         }
     }
 
     /// From the status of a call. With TLS 1.3 a server refuses a client's certificate only after the handshake, so a transport
     /// error may still be a matter of TLS.
-    pub(crate) fn from_status(endpoint: &Endpoint, temporal_namespace: &str, call: &'static str, status: &Status) -> Self {
+    pub(crate) fn from_status(
+        endpoint: &Endpoint,
+        temporal_namespace: &str,
+        call: &'static str,
+        status: &Status,
+    ) -> Self {
         if let Some(source) = status.source() {
             tracing::debug!(address = endpoint.address(), call, error = %chain(source), "transport failed");
             if let Some(tls) = find::<rustls::Error>(source) {
@@ -205,15 +221,29 @@ impl Error {
                 return Self::Address(refused.clone());
             }
             if status.code() == Code::Unavailable {
-                return Self::Connect { address: endpoint.address().to_owned() };
+                return Self::Connect {
+                    address: endpoint.address().to_owned(),
+                };
             }
         }
         if status.code() == Code::NotFound {
-            return Self::TemporalNamespaceNotFound { temporal_namespace: temporal_namespace.to_owned() };
+            return Self::TemporalNamespaceNotFound {
+                temporal_namespace: temporal_namespace.to_owned(),
+            };
         }
-        let after = status.metadata().get("grpc-retry-pushback-ms").and_then(|value| value.to_str().ok());
-        let after = after.and_then(|ms| ms.parse::<u32>().ok()).map(|ms| Duration::from_millis(ms.into()));
-        Self::Status { call, code: status.code(), text: sanitise(status.message(), endpoint), after }
+        let after = status
+            .metadata()
+            .get("grpc-retry-pushback-ms")
+            .and_then(|value| value.to_str().ok());
+        let after = after
+            .and_then(|ms| ms.parse::<u32>().ok())
+            .map(|ms| Duration::from_millis(ms.into()));
+        Self::Status {
+            call,
+            code: status.code(),
+            text: sanitise(status.message(), endpoint),
+            after,
+        }
     }
 
     fn from_tls(error: &rustls::Error) -> Self {
@@ -287,7 +317,11 @@ fn chain(error: &(dyn StdError + 'static)) -> String {
 pub fn sanitise(text: &str, endpoint: &Endpoint) -> String {
     // Cut first, generously: nobody may make us search megabytes.
     let mut text: String = text.chars().take(16 * REMOTE_TEXT).collect();
-    let secrets = endpoint.api_key().map(|key| key.secret()).into_iter().chain(endpoint.headers().values());
+    let secrets = endpoint
+        .api_key()
+        .map(|key| key.secret())
+        .into_iter()
+        .chain(endpoint.headers().values());
     for secret in secrets {
         let secret = secret.expose();
         // One or two characters are no secret, and would blot out the words.
@@ -300,7 +334,13 @@ pub fn sanitise(text: &str, endpoint: &Endpoint) -> String {
 
 /// `text` without control, formatting and direction characters, white space collapsed, at most `limit` characters.
 pub(crate) fn printable(text: &str, limit: usize) -> String {
-    let shown = |c: char| if c.is_ascii_graphic() || c.is_alphanumeric() { c } else { ' ' };
+    let shown = |c: char| {
+        if c.is_ascii_graphic() || c.is_alphanumeric() {
+            c
+        } else {
+            ' '
+        }
+    };
     let mut clean = String::new();
     for c in text.chars().map(shown) {
         if c != ' ' || !(clean.is_empty() || clean.ends_with(' ')) {

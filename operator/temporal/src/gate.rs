@@ -44,18 +44,27 @@ impl Gate {
     /// Why a caller would be turned away now.
     pub(crate) fn closed(&self, now: Instant) -> Option<Closed> {
         let state = self.state();
-        state.closed.clone().filter(|closed| state.probing || now < closed.until)
+        state
+            .closed
+            .clone()
+            .filter(|closed| state.probing || now < closed.until)
     }
 
     /// Lets a caller pass, if the gate is open or the caller is the one who tries for all.
     pub(crate) fn enter(&self, now: Instant) -> Result<Pass<'_>, Closed> {
         let mut state = self.state();
         match &state.closed {
-            None => Ok(Pass { gate: self, probe: false }),
+            None => Ok(Pass {
+                gate: self,
+                probe: false,
+            }),
             Some(closed) if state.probing || now < closed.until => Err(closed.clone()),
             Some(_) => {
                 state.probing = true;
-                Ok(Pass { gate: self, probe: true })
+                Ok(Pass {
+                    gate: self,
+                    probe: true,
+                })
             }
         }
     }
@@ -70,7 +79,11 @@ impl Gate {
             return;
         }
         // Never a busy loop: while a probe is under way its outcome is waited for, at most as long as a pause.
-        let until = if Instant::now() < closed.until { closed.until } else { Instant::now() + OTHER };
+        let until = if Instant::now() < closed.until {
+            closed.until
+        } else {
+            Instant::now() + OTHER
+        };
         tokio::select! {
             () = opened => {}
             () = tokio::time::sleep_until(until) => {}
@@ -110,7 +123,10 @@ impl Pass<'_> {
                     Duration::from_secs(1 << state.failures.min(4)).min(OTHER)
                 };
                 state.failures = state.failures.saturating_add(1);
-                state.closed = Some(Closed { error: Arc::clone(error), until: now + pause });
+                state.closed = Some(Closed {
+                    error: Arc::clone(error),
+                    until: now + pause,
+                });
             }
         }
     }

@@ -4,14 +4,16 @@
 pub mod address;
 pub mod budget;
 pub mod client;
+#[cfg(feature = "fake")]
+pub mod contract;
 mod convert;
 pub mod credentials;
 pub mod error;
 #[cfg(feature = "fake")]
 pub mod fake;
 mod gate;
-mod pool;
 pub mod poller;
+mod pool;
 pub mod port;
 pub mod reading;
 mod schedule;
@@ -22,7 +24,7 @@ mod transport;
 pub use address::AddressPolicy;
 pub use budget::{Budget, BudgetKey, Ticket};
 pub use client::{Client, ClientSettings};
-pub use credentials::{ApiKey, CaBundle, ClientCert, CredentialError};
+pub use credentials::{ApiKey, CaBundle, ClientCert, CredentialError, Origin};
 pub use error::{Error, sanitise};
 pub use poller::{Observatory, Observer, QueueKey, Settings};
 pub use port::{

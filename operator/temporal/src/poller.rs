@@ -91,9 +91,20 @@ impl Observatory {
     /// Observes through `temporal`, stamps readings by `clock`.
     pub fn new(temporal: Arc<dyn Temporal>, settings: Settings, clock: Clock) -> Self {
         let budget = Budget::new(settings.requests_per_second);
-        let context = Arc::new(Context { temporal, budget, settings, clock });
+        let context = Arc::new(Context {
+            temporal,
+            budget,
+            settings,
+            clock,
+        });
         let (queues, servers) = (Arc::default(), Arc::default());
-        Self(Arc::new(Inner { context, queues, servers, gates: Mutex::default(), next_id: AtomicU64::new(0) }))
+        Self(Arc::new(Inner {
+            context,
+            queues,
+            servers,
+            gates: Mutex::default(),
+            next_id: AtomicU64::new(0),
+        }))
     }
 
     /// Observes a queue, every `interval` or more often if another subscriber asks so. The first reading is taken at once.
@@ -111,24 +122,62 @@ impl Observatory {
             queue: queue.to_owned(),
             task_type,
         };
-        let pace = Pace { interval, shortest: self.0.context.settings.shortest_interval, retry: None };
+        let pace = Pace {
+            interval,
+            shortest: self.0.context.settings.shortest_interval,
+            retry: None,
+        };
         let (context, name) = (Arc::clone(&self.0.context), queue.to_owned());
-        self.subscribe(&self.0.queues, key, endpoint, temporal_namespace, pace, move |endpoint, temporal_namespace| {
-            let (context, name) = (Arc::clone(&context), name.clone());
-            async move { context.temporal.describe_queue(&endpoint, &temporal_namespace, &name, task_type).await }.boxed()
-        })
+        self.subscribe(
+            &self.0.queues,
+            key,
+            endpoint,
+            temporal_namespace,
+            pace,
+            move |endpoint, temporal_namespace| {
+                let (context, name) = (Arc::clone(&context), name.clone());
+                async move {
+                    context
+                        .temporal
+                        .describe_queue(&endpoint, &temporal_namespace, &name, task_type)
+                        .await
+                }
+                .boxed()
+            },
+        )
     }
 
     /// Observes a server and its Temporal namespace: every 30 s while it answers, every 10 s while it does not (by default).
     pub fn server(&self, endpoint: &Endpoint, temporal_namespace: &str) -> Observer<ServerInfo> {
         let key = (endpoint.key().clone(), temporal_namespace.to_owned());
-        let Settings { server_interval, server_retry, .. } = self.0.context.settings;
-        let pace = Pace { interval: server_interval, shortest: Duration::ZERO, retry: Some(server_retry) };
+        let Settings {
+            server_interval,
+            server_retry,
+            ..
+        } = self.0.context.settings;
+        let pace = Pace {
+            interval: server_interval,
+            shortest: Duration::ZERO,
+            retry: Some(server_retry),
+        };
         let context = Arc::clone(&self.0.context);
-        self.subscribe(&self.0.servers, key, endpoint, temporal_namespace, pace, move |endpoint, temporal_namespace| {
-            let context = Arc::clone(&context);
-            async move { context.temporal.describe_namespace(&endpoint, &temporal_namespace).await }.boxed()
-        })
+        self.subscribe(
+            &self.0.servers,
+            key,
+            endpoint,
+            temporal_namespace,
+            pace,
+            move |endpoint, temporal_namespace| {
+                let context = Arc::clone(&context);
+                async move {
+                    context
+                        .temporal
+                        .describe_namespace(&endpoint, &temporal_namespace)
+                        .await
+                }
+                .boxed()
+            },
+        )
     }
 
     /// Tasks that run now: queues and servers. For metrics and tests of leaks.
@@ -169,13 +218,22 @@ impl Observatory {
                     home.forget(&home_key);
                 }
             });
-            let source = Arc::new(Source { asked, latest, task: tokio::spawn(task.run()).abort_handle(), leave });
+            let source = Arc::new(Source {
+                asked,
+                latest,
+                task: tokio::spawn(task.run()).abort_handle(),
+                leave,
+            });
             map.insert(key, Arc::downgrade(&source));
             source
         });
         drop(map);
         source.asked.set(id, pace.interval);
-        Observer { id, readings: source.latest.clone(), source }
+        Observer {
+            id,
+            readings: source.latest.clone(),
+            source,
+        }
     }
 
     fn gate(&self, key: ServerKey) -> Arc<Gate> {

@@ -170,21 +170,36 @@ impl Endpoint {
     /// The same with TLS.
     #[must_use]
     pub fn with_tls(self, tls: Tls) -> Self {
-        let Parts { key, tls: _, api_key, headers } = Arc::unwrap_or_clone(self.0);
+        let Parts {
+            key,
+            tls: _,
+            api_key,
+            headers,
+        } = Arc::unwrap_or_clone(self.0);
         Self::of(key.scope, key.address, Some(tls), api_key, headers)
     }
 
     /// The same with an API key. It turns TLS on, with the system's authorities unless TLS is configured otherwise.
     #[must_use]
     pub fn with_api_key(self, api_key: ApiKey) -> Self {
-        let Parts { key, tls, api_key: _, headers } = Arc::unwrap_or_clone(self.0);
+        let Parts {
+            key,
+            tls,
+            api_key: _,
+            headers,
+        } = Arc::unwrap_or_clone(self.0);
         Self::of(key.scope, key.address, tls, Some(api_key), headers)
     }
 
     /// The same with metadata that is sent with each call.
     #[must_use]
     pub fn with_headers(self, headers: BTreeMap<String, Secret>) -> Self {
-        let Parts { key, tls, api_key, headers: _ } = Arc::unwrap_or_clone(self.0);
+        let Parts {
+            key,
+            tls,
+            api_key,
+            headers: _,
+        } = Arc::unwrap_or_clone(self.0);
         Self::of(key.scope, key.address, tls, api_key, headers)
     }
 
@@ -196,7 +211,11 @@ impl Endpoint {
         headers: BTreeMap<String, Secret>,
     ) -> Self {
         scope.secrets.sort();
-        let tls = if api_key.is_some() { Some(tls.unwrap_or_default()) } else { tls };
+        let tls = if api_key.is_some() {
+            Some(tls.unwrap_or_default())
+        } else {
+            tls
+        };
         let authentication = match (&tls, &api_key) {
             (_, Some(_)) => Authentication::ApiKey,
             (Some(Tls { client: Some(_), .. }), None) => Authentication::MutualTls,
@@ -210,7 +229,12 @@ impl Endpoint {
             authentication,
             material: material(tls.as_ref(), api_key.as_ref(), &headers),
         };
-        Self(Arc::new(Parts { key, tls, api_key, headers }))
+        Self(Arc::new(Parts {
+            key,
+            tls,
+            api_key,
+            headers,
+        }))
     }
 
     /// Its identity.
@@ -230,7 +254,9 @@ impl Endpoint {
 
     /// When the operator's own certificate expires, if it has one.
     pub fn certificate_expiration(&self) -> Option<Timestamp> {
-        self.tls().and_then(|tls| tls.client.as_ref()).map(ClientCert::not_after)
+        self.tls()
+            .and_then(|tls| tls.client.as_ref())
+            .map(ClientCert::not_after)
     }
 
     pub(crate) fn tls(&self) -> Option<&Tls> {

@@ -35,12 +35,22 @@ pub struct Failure {
 impl<T> Reading<T> {
     /// Nothing is known yet.
     pub(crate) fn pending(interval: Duration) -> Self {
-        Self { last: None, failure: None, interval, waited: Duration::ZERO }
+        Self {
+            last: None,
+            failure: None,
+            interval,
+            waited: Duration::ZERO,
+        }
     }
 
     /// The next reading, to be completed by the outcome of an attempt.
     pub(crate) fn successor(&self, interval: Duration, waited: Duration) -> Self {
-        Self { last: self.last.clone(), failure: self.failure.clone(), interval, waited }
+        Self {
+            last: self.last.clone(),
+            failure: self.failure.clone(),
+            interval,
+            waited,
+        }
     }
 
     /// An attempt brought a value.
@@ -51,13 +61,23 @@ impl<T> Reading<T> {
 
     /// An attempt failed.
     pub(crate) fn fail(&mut self, error: Arc<Error>, at: Timestamp) {
-        let (count, since) = self.failure.as_ref().map_or((0, at), |failure| (failure.count, failure.since));
-        self.failure = Some(Failure { error, count: count.saturating_add(1), since });
+        let (count, since) = self
+            .failure
+            .as_ref()
+            .map_or((0, at), |failure| (failure.count, failure.since));
+        self.failure = Some(Failure {
+            error,
+            count: count.saturating_add(1),
+            since,
+        });
     }
 
     /// Another source met a failure that concerns this one too.
     pub(crate) fn share(&mut self, error: Arc<Error>, at: Timestamp) {
-        let (count, since) = self.failure.as_ref().map_or((0, at), |failure| (failure.count, failure.since));
+        let (count, since) = self
+            .failure
+            .as_ref()
+            .map_or((0, at), |failure| (failure.count, failure.since));
         self.failure = Some(Failure { error, count, since });
     }
 

@@ -19,12 +19,21 @@ pub(crate) struct Asked {
 
 impl Asked {
     pub(crate) fn new(shortest_allowed: Duration) -> Self {
-        Self { by: Mutex::default(), changed: Notify::new(), shortest_allowed, jitter: RandomState::new() }
+        Self {
+            by: Mutex::default(),
+            changed: Notify::new(),
+            shortest_allowed,
+            jitter: RandomState::new(),
+        }
     }
 
     /// Subscriber `id` wants a reading per `interval`; a changed mind counts at once.
     pub(crate) fn set(&self, id: u64, interval: Duration) {
-        let before = self.by.lock().unwrap_or_else(PoisonError::into_inner).insert(id, interval);
+        let before = self
+            .by
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .insert(id, interval);
         if before != Some(interval) {
             self.changed.notify_one();
         }
@@ -39,7 +48,11 @@ impl Asked {
     /// The shortest interval that is asked for, within what is allowed.
     pub(crate) fn interval(&self) -> Duration {
         let by = self.by.lock().unwrap_or_else(PoisonError::into_inner);
-        by.values().min().copied().unwrap_or(Duration::from_secs(60)).max(self.shortest_allowed)
+        by.values()
+            .min()
+            .copied()
+            .unwrap_or(Duration::from_secs(60))
+            .max(self.shortest_allowed)
     }
 
     /// Sleeps until the reading after the one of `last` is due: up to a tenth early, so that sources drift apart and never come

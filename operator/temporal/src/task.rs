@@ -59,7 +59,10 @@ impl<T: Send + Sync + 'static> Task<T> {
             let deadline = self.context.settings.deadline;
             let result = match tokio::time::timeout(deadline, (self.call)()).await {
                 Ok(result) => result.map_err(Arc::new),
-                Err(_) => Err(Arc::new(Error::Deadline { call: "Temporal", after: deadline })),
+                Err(_) => Err(Arc::new(Error::Deadline {
+                    call: "Temporal",
+                    after: deadline,
+                })),
             };
             let now = Instant::now();
             match &result {
@@ -97,7 +100,10 @@ impl<T: Send + Sync + 'static> Task<T> {
         let at = (self.context.clock)();
         let interval = self.asked.interval();
         self.readings.send_if_modified(|reading| {
-            let known = reading.failure.as_ref().is_some_and(|failure| Arc::ptr_eq(&failure.error, &closed.error));
+            let known = reading
+                .failure
+                .as_ref()
+                .is_some_and(|failure| Arc::ptr_eq(&failure.error, &closed.error));
             if !known {
                 let mut next = reading.successor(interval, reading.waited);
                 next.share(Arc::clone(&closed.error), at);

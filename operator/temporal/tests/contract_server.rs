@@ -1,0 +1,85 @@
+//! The contract suite against a real server, named by the environment: `TEMPORAL_TEST_ADDRESS` (`host:port`, plain text) and
+//! optionally `TEMPORAL_TEST_NAMESPACE` (`default`). Built with feature `real-server`, which `make test` turns on once it has a
+//! server; whoever turns it on and has none gets a failure.
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use async_trait::async_trait;
+use fleet_temporal::contract::{self, Arrange};
+use fleet_temporal::{AddressPolicy, Client, ClientSettings, Endpoint, Scope, system_clock};
+use temporalio_common::protos::temporal::api::common::v1::WorkflowType;
+use temporalio_common::protos::temporal::api::taskqueue::v1::TaskQueue;
+use temporalio_common::protos::temporal::api::workflowservice::v1::workflow_service_client::WorkflowServiceClient;
+use temporalio_common::protos::temporal::api::workflowservice::v1::{
+    PollWorkflowTaskQueueRequest, StartWorkflowExecutionRequest,
+};
+use tonic::transport::Channel;
+
+struct Server(WorkflowServiceClient<Channel>);
+
+#[async_trait]
+impl Arrange for Server {
+    async fn enqueue(&self, temporal_namespace: &str, queue: &str, tasks: u64) {
+        for number in 0..tasks {
+            let request = StartWorkflowExecutionRequest {
+                namespace: temporal_namespace.to_owned(),
+                workflow_id: format!("{queue}-{number}"),
+                request_id: format!("{queue}-{number}"),
+                workflow_type: Some(WorkflowType {
+                    name: "Contract".into(),
+                }),
+                task_queue: Some(TaskQueue {
+                    name: queue.to_owned(),
+                    ..Default::default()
+                }),
+                ..Default::default()
+            };
+            self.0
+                .clone()
+                .start_workflow_execution(request)
+                .await
+                .expect("a workflow starts");
+        }
+    }
+
+    async fn poll(&self, temporal_namespace: &str, queue: &str, identity: &str) {
+        let request = PollWorkflowTaskQueueRequest {
+            namespace: temporal_namespace.to_owned(),
+            task_queue: Some(TaskQueue {
+                name: queue.to_owned(),
+                ..Default::default()
+            }),
+            identity: identity.to_owned(),
+            ..Default::default()
+        };
+        // A long poll on an empty queue: it is enough that it arrived.
+        let poll = self.0.clone();
+        let poll = async move { poll.clone().poll_workflow_task_queue(request).await };
+        if let Ok(Err(status)) = tokio::time::timeout(Duration::from_secs(5), poll).await {
+            panic!("the poll failed: {status}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_real_server_keeps_the_contract() -> anyhow::Result<()> {
+    let address = std::env::var("TEMPORAL_TEST_ADDRESS")
+        .map_err(|_| anyhow::anyhow!("TEMPORAL_TEST_ADDRESS is not set; `make test` starts a server and sets it"))?;
+    let namespace = std::env::var("TEMPORAL_TEST_NAMESPACE").unwrap_or_else(|_| "default".into());
+    let unique = SystemTime::now().duration_since(UNIX_EPOCH)?.as_nanos().to_string();
+    let arrange = Server(WorkflowServiceClient::connect(format!("http://{address}")).await?);
+    let settings = ClientSettings {
+        addresses: AddressPolicy {
+            allow_loopback: true,
+            denied: Vec::new(),
+        },
+        ..ClientSettings::new("contract")
+    };
+    let scope = Scope {
+        kubernetes_namespace: "ns".into(),
+        connection_uid: "uid".into(),
+        secrets: Vec::new(),
+    };
+    let client = Client::new(settings, system_clock());
+    contract::run(&client, &arrange, &Endpoint::new(scope, address), &namespace, &unique).await;
+    Ok(())
+}
