@@ -1,1 +1,63 @@
-//! Placeholder.
+//! The runtime of Temporal workers in a fleet.
+//!
+//! An author writes plain workflows and activities of the Temporal Rust SDK and hands them to [`FleetWorker`]. The same binary runs on a
+//! laptop with no variable set and in a pod of a `TemporalWorker`, where this crate adds what a fleet needs: settings from the
+//! environment, slots counted exactly, health and metrics, the `WorkerControl` service by which the operator reads the pod,
+//! credentials that are reloaded, and an ending that completes or hands back every task that was accepted.
+
+mod backoff;
+mod connect;
+mod control;
+mod core;
+mod deadline;
+mod drain;
+mod gate;
+mod health;
+mod lifecycle;
+mod logs;
+mod meter;
+mod metrics;
+mod pod;
+mod pulse;
+mod queues;
+mod reload;
+mod resources;
+pub mod settings;
+mod signals;
+mod worker;
+
+use std::{error::Error, fmt::Write as _, sync::OnceLock};
+
+use tokio_util::sync::CancellationToken;
+
+pub use crate::{
+    gate::TaskType,
+    lifecycle::Ended,
+    settings::Settings,
+    worker::{FleetWorker, StartError, WorkerHandle},
+};
+
+/// Fires when this process begins to end: long activities should save their progress and return.
+///
+/// It fires before any activity is cancelled; an activity that is cancelled while this has not fired was cancelled by its workflow.
+/// One token for the process, also on blocking threads.
+pub fn shutdown_token() -> &'static CancellationToken {
+    static TOKEN: OnceLock<CancellationToken> = OnceLock::new();
+    TOKEN.get_or_init(CancellationToken::new)
+}
+
+/// An error and its causes on one line, each text once, cut at 1 kB.
+pub(crate) fn chain(error: &dyn Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        let cause_text = cause.to_string();
+        if !text.contains(&cause_text) {
+            let _ = write!(text, ": {cause_text}");
+        }
+        source = cause.source();
+    }
+    let cut = text.floor_char_boundary(1_024);
+    text.truncate(cut);
+    text
+}

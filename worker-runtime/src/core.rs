@@ -1,0 +1,305 @@
+//! The seam to the SDK: the only module that names `temporalio-sdk-core` and the SDK's hidden constructors.
+//!
+//! Makes the SDK Workers of a pod: for each queue one for workflows and local activities, one for activities, so that a blocked
+//! workflow cannot stop activity dispatch. Both take their slots from the pod's gates. Core calls this interface unstable, so
+//! its version is pinned.
+
+use std::{
+    marker::PhantomData,
+    sync::{Arc, Weak},
+    time::{Duration, Instant},
+};
+
+use temporalio_client::{ClientOptions, Connection};
+use temporalio_common::{
+    telemetry::{TelemetryOptions, metrics::TemporalMeter, telemetry_init},
+    worker::WorkerTaskTypes,
+};
+use temporalio_sdk::{Worker, WorkerOptions, error::{WorkerCreateError, WorkerRunError}, runtime::CoreWorker};
+use temporalio_sdk_core::{
+    ActivitySlotKind, CoreRuntime, FixedSizeSlotSupplier, LocalActivitySlotKind, NexusSlotKind, PollerBehavior,
+    RuntimeOptions, SlotInfo, SlotInfoTrait, SlotKind, SlotMarkUsedContext, SlotReleaseContext, SlotReservationContext,
+    SlotSupplier, SlotSupplierPermit, WorkerTuner, WorkflowSlotKind, init_worker,
+};
+
+use crate::{
+    gate::{Gate, LaneId, Permit},
+    meter::SdkMeter,
+    pod::{Gates, Half, Lanes},
+    settings::{Pollers, Settings},
+};
+
+/// How often the SDK tells the server that this worker lives.
+const HEARTBEAT: Duration = Duration::from_secs(15);
+
+/// An SDK Worker could not be made.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Error {
+    #[error("failed to start the SDK's runtime: {0}")]
+    Runtime(String),
+    #[error("the worker's options are refused: {0}")]
+    Options(String),
+    #[error("failed to start the worker: {0}")]
+    Start(String),
+    #[error("failed to start the worker")]
+    Create(#[source] WorkerCreateError),
+}
+
+/// Registered workflows and activities, to be copied for each SDK Worker.
+#[derive(Clone)]
+pub(crate) struct Registered {
+    /// Workflows, and activities that can run locally.
+    pub(crate) workflows: WorkerOptions,
+    /// Activities alone.
+    pub(crate) activities: WorkerOptions,
+}
+
+/// Makes SDK Workers.
+pub(crate) struct Seam {
+    runtime: CoreRuntime,
+    settings: Arc<Settings>,
+    registered: Registered,
+    client: ClientOptions,
+}
+
+/// A Worker of the SDK, to be run on one thread.
+pub(crate) struct SdkWorker {
+    worker: Worker,
+    core: Arc<CoreWorker>,
+}
+
+/// Reaches a running SDK Worker from other threads. Does not keep it alive.
+#[derive(Clone)]
+pub(crate) struct SdkHandle(Weak<CoreWorker>);
+
+/// A meter for client calls that feeds the same metrics as the workers do.
+pub(crate) fn client_meter(meter: &SdkMeter) -> Result<Option<TemporalMeter>, Error> {
+    let telemetry = telemetry_init(telemetry(meter)).map_err(|error| Error::Runtime(error.to_string()))?;
+    Ok(telemetry.get_temporal_metric_meter())
+}
+
+fn telemetry(meter: &SdkMeter) -> TelemetryOptions {
+    TelemetryOptions::builder().metrics(Arc::new(meter.clone()) as Arc<_>).build()
+}
+
+impl Seam {
+    /// To be called within the Tokio runtime that tasks run on.
+    pub(crate) fn new(
+        settings: Arc<Settings>,
+        registered: Registered,
+        meter: &SdkMeter,
+        client: ClientOptions,
+    ) -> Result<Self, Error> {
+        let options = RuntimeOptions::builder()
+            .telemetry_options(telemetry(meter))
+            .heartbeat_interval(Some(HEARTBEAT))
+            .build()
+            .map_err(Error::Runtime)?;
+        let runtime = CoreRuntime::new_assume_tokio(options).map_err(|error| Error::Runtime(format!("{error:#}")))?;
+        Ok(Self { runtime, settings, registered, client })
+    }
+
+    /// A new SDK Worker for half of a queue.
+    pub(crate) fn worker(&self, half: &Half, gates: &Gates, connection: Connection) -> Result<SdkWorker, Error> {
+        let settings = &self.settings;
+        let mut options = match half.lanes {
+            Lanes::Workflows { .. } => self.registered.workflows.clone(),
+            Lanes::Activities { .. } => self.registered.activities.clone(),
+        };
+        options.task_queue.clone_from(&half.queue);
+        options.max_cached_workflows = settings.options.max_cached_workflows as usize;
+        options.graceful_shutdown_period = Some(settings.graceful_shutdown);
+        // Eager activities would need the workflow's Worker to run activities.
+        options.max_eager_activity_reservations_per_workflow_task = 0;
+        let mut config = options
+            .to_core_options(settings.temporal_namespace.clone(), settings.identity.clone())
+            .map_err(Error::Options)?;
+        config.task_types = match half.lanes {
+            Lanes::Workflows { local, .. } => WorkerTaskTypes {
+                enable_workflows: true,
+                enable_local_activities: local.is_some(),
+                enable_remote_activities: false,
+                enable_nexus: false,
+            },
+            Lanes::Activities { .. } => WorkerTaskTypes::activity_only(),
+        };
+        config.workflow_task_poller_behavior = settings.options.workflow_task_pollers.map(behavior);
+        config.activity_task_poller_behavior = settings.options.activity_task_pollers.map(behavior);
+        config.tuner = Some(Arc::new(Tuner::new(half.lanes, gates)));
+        // A Worker that is made anew may start before the last tasks of its predecessor ended.
+        config.skip_client_worker_set_check = true;
+        let core = init_worker(&self.runtime, config, connection).map_err(|error| Error::Start(format!("{error:#}")))?;
+        let core = Arc::new(core);
+        let worker = Worker::new_from_core_options(Arc::clone(&core), self.client.clone(), options)
+            .map_err(Error::Create)?;
+        Ok(SdkWorker { worker, core })
+    }
+}
+
+impl SdkWorker {
+    pub(crate) fn handle(&self) -> SdkHandle {
+        SdkHandle(Arc::downgrade(&self.core))
+    }
+
+    /// Polls until its shutdown has ended, or an error that polling cannot survive.
+    pub(crate) async fn run(&mut self) -> Result<(), WorkerRunError> {
+        self.worker.run().await
+    }
+
+    /// Ends the worker's heartbeats, so that the server forgets it; after [`SdkWorker::run`] only.
+    pub(crate) async fn finalize(self) {
+        let Self { worker, mut core } = self;
+        drop(worker);
+        // An activity's own task may hold the worker for a moment after its completion was answered.
+        for _ in 0..100 {
+            match Arc::try_unwrap(core) {
+                Ok(core) => return core.finalize_shutdown().await,
+                Err(shared) => core = shared,
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        tracing::warn!("the worker is still in use; its last heartbeat stays until the server forgets it");
+    }
+}
+
+impl SdkHandle {
+    /// Stops polling at once and lets tasks finish. To be called within the Tokio runtime that tasks run on.
+    pub(crate) fn begin_shutdown(&self) {
+        if let Some(core) = self.0.upgrade() {
+            core.initiate_shutdown();
+        }
+    }
+
+    /// Whether the server ends open polls at a shutdown, so that none has to be dropped.
+    pub(crate) fn server_completes_polls(&self) -> bool {
+        self.0.upgrade().is_some_and(|core| core.get_namespace_capabilities().graceful_poll_shutdown())
+    }
+
+    /// Moves polls, completions and heartbeats to another connection. Open polls end on the old one.
+    pub(crate) fn replace_connection(&self, connection: Connection) -> Result<(), Error> {
+        match self.0.upgrade() {
+            Some(core) => core.replace_client(connection).map_err(|error| Error::Start(format!("{error:#}"))),
+            None => Ok(()),
+        }
+    }
+}
+
+fn behavior(pollers: Pollers) -> PollerBehavior {
+    match pollers {
+        Pollers::SimpleMaximum(n) => PollerBehavior::SimpleMaximum(n as usize),
+        Pollers::Autoscaling { minimum, maximum, initial } => PollerBehavior::Autoscaling {
+            minimum: minimum as usize,
+            maximum: maximum as usize,
+            initial: initial as usize,
+        },
+    }
+}
+
+type Slots<K> = Arc<dyn SlotSupplier<SlotKind = K> + Send + Sync>;
+
+/// The suppliers of one SDK Worker. Those of kinds it does not poll are never asked.
+struct Tuner {
+    workflow: Slots<WorkflowSlotKind>,
+    activity: Slots<ActivitySlotKind>,
+    local_activity: Slots<LocalActivitySlotKind>,
+    nexus: Slots<NexusSlotKind>,
+}
+
+impl Tuner {
+    fn new(lanes: Lanes, gates: &Gates) -> Self {
+        let (normal, sticky, local, activity) = match lanes {
+            Lanes::Workflows { normal, sticky, local } => (Some(normal), sticky, local, None),
+            Lanes::Activities { lane } => (None, None, None, Some(lane)),
+        };
+        Self {
+            workflow: slots(gates.workflow.as_ref(), normal, sticky),
+            activity: slots(gates.activity.as_ref(), activity, None),
+            local_activity: slots(gates.local_activity.as_ref(), local, None),
+            nexus: Arc::new(FixedSizeSlotSupplier::new(1)),
+        }
+    }
+}
+
+fn slots<K>(gate: Option<&Arc<Gate>>, lane: Option<LaneId>, sticky: Option<LaneId>) -> Slots<K>
+where
+    K: SlotKind + Send + Sync + 'static,
+{
+    match (gate, lane) {
+        (Some(gate), Some(lane)) => {
+            Arc::new(Supplier { gate: Arc::clone(gate), lane, sticky: sticky.unwrap_or(lane), kind: PhantomData })
+        }
+        _ => Arc::new(FixedSizeSlotSupplier::new(1)),
+    }
+}
+
+impl WorkerTuner for Tuner {
+    fn workflow_task_slot_supplier(&self) -> Slots<WorkflowSlotKind> {
+        Arc::clone(&self.workflow)
+    }
+
+    fn activity_task_slot_supplier(&self) -> Slots<ActivitySlotKind> {
+        Arc::clone(&self.activity)
+    }
+
+    fn local_activity_slot_supplier(&self) -> Slots<LocalActivitySlotKind> {
+        Arc::clone(&self.local_activity)
+    }
+
+    fn nexus_task_slot_supplier(&self) -> Slots<NexusSlotKind> {
+        Arc::clone(&self.nexus)
+    }
+}
+
+/// Hands out the slots of a gate to one SDK Worker.
+struct Supplier<K> {
+    gate: Arc<Gate>,
+    lane: LaneId,
+    sticky: LaneId,
+    kind: PhantomData<fn() -> K>,
+}
+
+impl<K> Supplier<K> {
+    fn lane(&self, ctx: &dyn SlotReservationContext) -> LaneId {
+        if ctx.is_sticky() { self.sticky } else { self.lane }
+    }
+}
+
+#[async_trait::async_trait]
+impl<K: SlotKind + Send + Sync + 'static> SlotSupplier for Supplier<K> {
+    type SlotKind = K;
+
+    async fn reserve_slot(&self, ctx: &dyn SlotReservationContext) -> SlotSupplierPermit {
+        SlotSupplierPermit::with_user_data(self.gate.reserve(self.lane(ctx)).await)
+    }
+
+    fn try_reserve_slot(&self, ctx: &dyn SlotReservationContext) -> Option<SlotSupplierPermit> {
+        self.gate.try_reserve(self.lane(ctx), Instant::now()).map(SlotSupplierPermit::with_user_data)
+    }
+
+    fn mark_slot_used(&self, ctx: &dyn SlotMarkUsedContext<SlotKind = K>) {
+        let name = match ctx.info().downcast() {
+            SlotInfo::Workflow(info) => info.workflow_type.as_str(),
+            SlotInfo::Activity(info) => info.activity_type.as_str(),
+            SlotInfo::LocalActivity(info) => info.activity_type.as_str(),
+            SlotInfo::Nexus(info) => info.operation.as_str(),
+        };
+        if let Some(permit) = ctx.permit().user_data::<Permit>() {
+            permit.start(name, Instant::now());
+        }
+    }
+
+    fn release_slot(&self, ctx: &dyn SlotReleaseContext<SlotKind = K>) {
+        if let Some(permit) = ctx.permit().user_data::<Permit>() {
+            permit.end(Instant::now());
+        }
+    }
+
+    fn available_slots(&self) -> Option<usize> {
+        Some(self.gate.available() as usize)
+    }
+
+    fn slot_supplier_kind(&self) -> String {
+        // The kind whose numbers the server trusts in heartbeats.
+        "Fixed".to_owned()
+    }
+}

@@ -1,0 +1,109 @@
+//! Port 9466: `/livez` and `/readyz`, and the readiness state behind them.
+//!
+//! Ready means: connected, the Temporal namespace exists, every queue was polled, not draining. Once reached it stays until draining
+//! begins: a lost connection must not make a busy pod the first victim of a scale-in. Live means that no worker thread is stuck.
+
+use std::{
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Instant,
+};
+
+use axum::{Router, extract::State, http::StatusCode, routing::get};
+
+use crate::{
+    pod::Pod,
+    pulse::STUCK,
+};
+
+/// Why the pod is not ready, in words, and whether it ever was.
+#[derive(Debug)]
+pub(crate) struct Readiness {
+    waiting_for: Mutex<String>,
+    connected: AtomicBool,
+    reached: AtomicBool,
+    draining: AtomicBool,
+}
+
+impl Readiness {
+    pub(crate) fn new() -> Self {
+        Self {
+            waiting_for: Mutex::new("starting".to_owned()),
+            connected: AtomicBool::new(false),
+            reached: AtomicBool::new(false),
+            draining: AtomicBool::new(false),
+        }
+    }
+
+    /// Not connected yet, for this reason.
+    pub(crate) fn waiting(&self, reason: String) {
+        *self.waiting_for.lock().unwrap_or_else(PoisonError::into_inner) = reason;
+    }
+
+    /// The connection stands and the Temporal namespace exists.
+    pub(crate) fn connected(&self) {
+        self.connected.store(true, Ordering::Release);
+    }
+
+    /// No task is accepted any more. There is no way back.
+    pub(crate) fn drain(&self) {
+        self.draining.store(true, Ordering::Release);
+    }
+
+    pub(crate) fn is_draining(&self) -> bool {
+        self.draining.load(Ordering::Acquire)
+    }
+}
+
+/// Whether the pod is ready; else the reason.
+pub(crate) fn ready(pod: &Pod) -> Result<(), String> {
+    let readiness = &pod.readiness;
+    if readiness.is_draining() {
+        return Err("draining: no new task is accepted".to_owned());
+    }
+    if readiness.reached.load(Ordering::Acquire) {
+        return Ok(());
+    }
+    if !readiness.connected.load(Ordering::Acquire) {
+        return Err(readiness.waiting_for.lock().unwrap_or_else(PoisonError::into_inner).clone());
+    }
+    let unpolled: Vec<String> = pod
+        .queues
+        .unpolled()
+        .map(|(name, task_type)| format!("{name} ({})", task_type.as_str()))
+        .collect();
+    if unpolled.is_empty() {
+        readiness.reached.store(true, Ordering::Release);
+        return Ok(());
+    }
+    Err(format!("not polled yet: {}", unpolled.join(", ")))
+}
+
+/// Whether every worker thread moves; else which does not.
+pub(crate) fn live(pod: &Pod, now: Instant) -> Result<(), String> {
+    let stuck: Vec<String> = pod
+        .pulses
+        .ages(now)
+        .into_iter()
+        .filter(|(_, age)| *age > STUCK)
+        .map(|(name, age)| format!("worker thread {name} has not moved for {} s", age.as_secs()))
+        .collect();
+    if stuck.is_empty() { Ok(()) } else { Err(stuck.join("; ")) }
+}
+
+/// The routes of the health port.
+pub(crate) fn router(pod: Arc<Pod>) -> Router {
+    Router::new()
+        .route("/livez", get(|State(pod): State<Arc<Pod>>| async move { answer(live(&pod, Instant::now())) }))
+        .route("/readyz", get(|State(pod): State<Arc<Pod>>| async move { answer(ready(&pod)) }))
+        .with_state(pod)
+}
+
+fn answer(state: Result<(), String>) -> (StatusCode, String) {
+    match state {
+        Ok(()) => (StatusCode::OK, "ok\n".to_owned()),
+        Err(reason) => (StatusCode::SERVICE_UNAVAILABLE, reason + "\n"),
+    }
+}

@@ -1,0 +1,395 @@
+//! The environment of a worker: every variable of the contract, its bounds and its default.
+//!
+//! All variables may be absent: then the worker serves a development server on this machine. Mistakes are collected and reported
+//! together, each with the variable, what is wrong with its value, and what is allowed. Values that may be secret are never printed.
+
+use std::{
+    collections::{BTreeSet, HashMap},
+    fmt,
+    path::PathBuf,
+    str::FromStr,
+    time::Duration,
+};
+
+use serde::Deserialize;
+use temporalio_common::envconfig::{ClientConfigProfile, LoadClientConfigProfileOptions, load_client_config_profile};
+
+/// Highest number of slots, pollers or cached workflows that is accepted.
+pub const MAX_SLOTS: u32 = 100_000;
+
+/// Everything a worker takes from its environment.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct Settings {
+    /// Address, TLS and credentials, as the SDKs' common environment configuration defines them.
+    pub connection: ClientConfigProfile,
+    /// File that holds the API key; it wins over a key in `connection` and is read again when it changes.
+    pub api_key_file: Option<PathBuf>,
+    /// The Temporal namespace; `default` if absent.
+    pub temporal_namespace: String,
+    /// Task queues to serve; empty means the worker's own default queue.
+    pub queues: Vec<QueueSettings>,
+    /// Slots and pollers.
+    pub options: Options,
+    /// Who polls: `[prefix/]pod/namespace/uid`, or `[prefix/]process-id@host` outside Kubernetes.
+    pub identity: String,
+    /// How long running tasks may go on after the process was told to end. Default 60 s.
+    pub graceful_shutdown: Duration,
+    /// Directory with `tls.crt`, `tls.key` and `token` for `WorkerControl`; without it that port is not served.
+    pub control_dir: Option<PathBuf>,
+    /// Ports to listen on.
+    pub ports: Ports,
+    /// How often credential files are compared with what is in use. Default 10 s.
+    pub credential_poll: Duration,
+    /// Whether the process runs in a pod: logs are JSON then.
+    pub in_pod: bool,
+}
+
+/// A task queue and what to poll on it.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct QueueSettings {
+    /// Name of the task queue.
+    pub name: String,
+    /// Task types; empty means all that the worker has registrations for.
+    #[serde(default)]
+    pub types: BTreeSet<QueueType>,
+}
+
+/// A task type that a queue can have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
+pub enum QueueType {
+    /// Workflow tasks.
+    Workflow,
+    /// Activities.
+    Activity,
+}
+
+/// Slots and pollers of the pod.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Options {
+    /// Slots for activities, shared by all queues. Default 100.
+    pub max_concurrent_activities: u32,
+    /// Slots for workflow tasks, shared by all queues. Default 100.
+    pub max_concurrent_workflow_tasks: u32,
+    /// Slots for local activities, shared by all queues. Default 100.
+    pub max_concurrent_local_activities: u32,
+    /// Workflows kept in memory, per queue. Default 1000; 0 turns sticky queues off.
+    pub max_cached_workflows: u32,
+    /// Pollers of workflow tasks; absent = the SDK's default.
+    pub workflow_task_pollers: Option<Pollers>,
+    /// Pollers of activities; absent = the SDK's default.
+    pub activity_task_pollers: Option<Pollers>,
+}
+
+/// How many polls are open at once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub enum Pollers {
+    /// A fixed number.
+    SimpleMaximum(u32),
+    /// A number that the server steers.
+    Autoscaling {
+        /// Never fewer. Default 1.
+        #[serde(default = "one")]
+        minimum: u32,
+        /// Never more. Default 100.
+        #[serde(default = "hundred")]
+        maximum: u32,
+        /// At the start. Default 5.
+        #[serde(default = "five")]
+        initial: u32,
+    },
+}
+
+/// Ports of the pod; 0 lets the system choose, which only code can ask for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Ports {
+    /// `/metrics`, default 9464.
+    pub metrics: u16,
+    /// `WorkerControl`, default 9465.
+    pub control: u16,
+    /// `/livez` and `/readyz`, default 9466.
+    pub health: u16,
+}
+
+/// One variable that cannot be used.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Problem {
+    /// Name of the variable.
+    pub variable: String,
+    /// What is wrong with it.
+    pub problem: String,
+    /// What would be right.
+    pub allowed: String,
+}
+
+/// All problems of an environment.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub struct InvalidSettings(pub Vec<Problem>);
+
+impl Settings {
+    /// Reads the environment of this process.
+    pub fn from_env() -> Result<Self, InvalidSettings> {
+        let variables = std::env::vars_os()
+            .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+            .collect();
+        Self::from_variables(&variables)
+    }
+
+    /// Reads the given variables instead of the environment. An empty value counts as absent.
+    pub fn from_variables(variables: &HashMap<String, String>) -> Result<Self, InvalidSettings> {
+        let mut read = Reader { variables, problems: Vec::new() };
+        let connection = read.connection();
+        let defaults = Options::default();
+        let options = Options {
+            max_concurrent_activities: read.number(
+                "TEMPORAL_FLEET_MAX_CONCURRENT_ACTIVITIES",
+                1,
+                MAX_SLOTS,
+                defaults.max_concurrent_activities,
+            ),
+            max_concurrent_workflow_tasks: read.number(
+                "TEMPORAL_FLEET_MAX_CONCURRENT_WORKFLOW_TASKS",
+                1,
+                MAX_SLOTS,
+                defaults.max_concurrent_workflow_tasks,
+            ),
+            max_concurrent_local_activities: read.number(
+                "TEMPORAL_FLEET_MAX_CONCURRENT_LOCAL_ACTIVITIES",
+                1,
+                MAX_SLOTS,
+                defaults.max_concurrent_local_activities,
+            ),
+            max_cached_workflows: read.number(
+                "TEMPORAL_FLEET_MAX_CACHED_WORKFLOWS",
+                0,
+                1_000_000,
+                defaults.max_cached_workflows,
+            ),
+            workflow_task_pollers: read.pollers("TEMPORAL_FLEET_WORKFLOW_TASK_POLLERS", 2),
+            activity_task_pollers: read.pollers("TEMPORAL_FLEET_ACTIVITY_TASK_POLLERS", 1),
+        };
+        let settings = Self {
+            temporal_namespace: connection.namespace.clone().unwrap_or_else(|| "default".to_owned()),
+            connection,
+            api_key_file: read.get("TEMPORAL_FLEET_API_KEY_FILE").map(PathBuf::from),
+            queues: read.queues(),
+            options,
+            identity: read.identity(),
+            graceful_shutdown: Duration::from_secs(read.number(
+                "TEMPORAL_FLEET_GRACEFUL_SHUTDOWN_SECONDS",
+                0,
+                604_800,
+                60,
+            )),
+            control_dir: read.get("TEMPORAL_FLEET_CONTROL_DIR").map(PathBuf::from),
+            ports: Ports {
+                metrics: read.number("TEMPORAL_FLEET_METRICS_PORT", 1, u16::MAX, 9464),
+                control: read.number("TEMPORAL_FLEET_CONTROL_PORT", 1, u16::MAX, 9465),
+                health: read.number("TEMPORAL_FLEET_HEALTH_PORT", 1, u16::MAX, 9466),
+            },
+            credential_poll: Duration::from_secs(10),
+            in_pod: read.get("POD_NAME").is_some() || read.get("KUBERNETES_SERVICE_HOST").is_some(),
+        };
+        settings.check(&mut read.problems);
+        if read.problems.is_empty() { Ok(settings) } else { Err(InvalidSettings(read.problems)) }
+    }
+
+    /// What no variable alone can show.
+    fn check(&self, problems: &mut Vec<Problem>) {
+        let Ports { metrics, control, health } = self.ports;
+        if metrics == control || metrics == health || control == health {
+            problems.push(Problem::new(
+                "TEMPORAL_FLEET_{METRICS,CONTROL,HEALTH}_PORT",
+                format!("two are the same: {metrics}, {control}, {health}"),
+                "three different ports",
+            ));
+        }
+        let tls_off = self.connection.tls.as_ref().is_some_and(|tls| tls.disabled == Some(true));
+        if tls_off && (self.api_key_file.is_some() || self.connection.api_key.is_some()) {
+            problems.push(Problem::new(
+                "TEMPORAL_TLS",
+                "is off although there is an API key, which would be sent in the clear",
+                "true, or no API key",
+            ));
+        }
+    }
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            max_concurrent_activities: 100,
+            max_concurrent_workflow_tasks: 100,
+            max_concurrent_local_activities: 100,
+            max_cached_workflows: 1_000,
+            workflow_task_pollers: None,
+            activity_task_pollers: None,
+        }
+    }
+}
+
+impl Problem {
+    pub(crate) fn new(variable: &str, problem: impl Into<String>, allowed: impl Into<String>) -> Self {
+        Self { variable: variable.to_owned(), problem: problem.into(), allowed: allowed.into() }
+    }
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}; allowed: {}", self.variable, self.problem, self.allowed)
+    }
+}
+
+impl fmt::Display for InvalidSettings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the settings cannot be used")?;
+        self.0.iter().try_for_each(|problem| write!(f, "\n  {problem}"))
+    }
+}
+
+/// Reads variables one by one and remembers what was wrong.
+struct Reader<'a> {
+    variables: &'a HashMap<String, String>,
+    problems: Vec<Problem>,
+}
+
+impl Reader<'_> {
+    fn get(&self, name: &str) -> Option<&str> {
+        self.variables.get(name).map(String::as_str).filter(|value| !value.is_empty())
+    }
+
+    fn problem(&mut self, variable: &str, problem: impl Into<String>, allowed: impl Into<String>) {
+        self.problems.push(Problem::new(variable, problem, allowed));
+    }
+
+    fn number<T: FromStr + PartialOrd + fmt::Display + Copy>(&mut self, name: &str, min: T, max: T, default: T) -> T {
+        let Some(text) = self.get(name) else { return default };
+        match text.trim().parse::<T>() {
+            Ok(number) if number >= min && number <= max => return number,
+            Ok(_) | Err(_) => {}
+        }
+        let problem = format!("{text:?} is not a whole number in that range");
+        self.problem(name, problem, format!("{min} to {max} (default {default})"));
+        default
+    }
+
+    fn pollers(&mut self, name: &str, least: u32) -> Option<Pollers> {
+        let text = self.get(name)?.to_owned();
+        let allowed = format!(
+            "{{\"simpleMaximum\":n}} with n from {least} to {MAX_SLOTS}, or \
+             {{\"autoscaling\":{{\"minimum\":1,\"maximum\":100,\"initial\":5}}}} with 1 <= minimum <= initial <= maximum"
+        );
+        match serde_json::from_str::<Pollers>(&text) {
+            Err(error) => self.problem(name, format!("{text:?} cannot be read: {error}"), allowed),
+            Ok(pollers) => {
+                let fits = match pollers {
+                    Pollers::SimpleMaximum(n) => (least..=MAX_SLOTS).contains(&n),
+                    Pollers::Autoscaling { minimum, maximum, initial } => {
+                        1 <= minimum && minimum <= initial && initial <= maximum && maximum <= MAX_SLOTS
+                    }
+                };
+                if fits {
+                    return Some(pollers);
+                }
+                self.problem(name, format!("{text} is out of range"), allowed);
+            }
+        }
+        None
+    }
+
+    fn queues(&mut self) -> Vec<QueueSettings> {
+        const NAME: &str = "TEMPORAL_FLEET_TASK_QUEUES";
+        let allowed = r#"a list such as [{"name":"orders","types":["Workflow","Activity"]}], each name once, 1 to 1000 bytes"#;
+        let Some(text) = self.get(NAME).map(str::to_owned) else {
+            let single = self.get("TEMPORAL_TASK_QUEUE").map(str::to_owned);
+            return single.into_iter().map(|name| QueueSettings { name, types: BTreeSet::new() }).collect();
+        };
+        match serde_json::from_str::<Vec<QueueSettings>>(&text) {
+            Err(error) => self.problem(NAME, format!("{text:?} cannot be read: {error}"), allowed),
+            Ok(queues) => {
+                let names: BTreeSet<&str> = queues.iter().map(|queue| queue.name.as_str()).collect();
+                let sizes = names.iter().all(|name| (1..=1_000).contains(&name.len()));
+                if !queues.is_empty() && names.len() == queues.len() && sizes {
+                    return queues;
+                }
+                self.problem(NAME, format!("{text} is empty, repeats a name or has one of a wrong length"), allowed);
+            }
+        }
+        Vec::new()
+    }
+
+    fn identity(&mut self) -> String {
+        const PREFIX: &str = "TEMPORAL_FLEET_IDENTITY_PREFIX";
+        let prefix = self.get(PREFIX).map_or_else(String::new, |prefix| format!("{prefix}/"));
+        if prefix.len() > 64 {
+            self.problem(PREFIX, format!("has {} bytes", prefix.len() - 1), "at most 63 bytes");
+        }
+        let pod = ["POD_NAME", "POD_NAMESPACE", "POD_UID"].map(|name| self.get(name).unwrap_or_default().to_owned());
+        if let [name, namespace, uid] = &pod
+            && !name.is_empty()
+        {
+            return format!("{prefix}{name}/{namespace}/{uid}");
+        }
+        let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+        let host = self.get("HOSTNAME").unwrap_or(host.trim());
+        format!("{prefix}{}@{host}", std::process::id())
+    }
+
+    fn connection(&mut self) -> ClientConfigProfile {
+        for name in ["TEMPORAL_TLS", "TEMPORAL_TLS_DISABLE_HOST_VERIFICATION"] {
+            let text = self.get(name).map(str::to_ascii_lowercase);
+            let known = text.as_deref().is_none_or(|text| ["true", "false", "1", "0"].contains(&text));
+            if !known {
+                self.problem(name, format!("{text:?} is neither true nor false"), "true, false");
+            }
+        }
+        let present: HashMap<String, String> = self
+            .variables
+            .iter()
+            .filter(|(_, value)| !value.is_empty())
+            .map(|(name, value)| (name.clone(), value.clone()))
+            .collect();
+        let profile = match load_client_config_profile(LoadClientConfigProfileOptions::default(), Some(&present)) {
+            Ok(profile) => profile,
+            Err(error) => {
+                self.problem("TEMPORAL_*", error.to_string(), "the SDKs' environment configuration");
+                return ClientConfigProfile::default();
+            }
+        };
+        // Read by the SDK's loader and then ignored by its connection: a setting that does nothing is refused.
+        if profile.tls.as_ref().is_some_and(|tls| tls.disable_host_verification) {
+            self.problem(
+                "TEMPORAL_TLS_DISABLE_HOST_VERIFICATION",
+                "is not supported",
+                "absent; use TEMPORAL_TLS_SERVER_NAME and TEMPORAL_TLS_SERVER_CA_CERT_PATH",
+            );
+        }
+        if profile.codec.is_some() {
+            self.problem("TEMPORAL_CODEC_ENDPOINT", "remote codecs are not supported", "absent; set a codec in code");
+        }
+        if let Some(tls) = &profile.tls
+            && tls.client_cert.is_some() != tls.client_key.is_some()
+        {
+            self.problem("TEMPORAL_TLS_CLIENT_CERT_PATH", "certificate and key need each other", "both or none");
+        }
+        profile
+    }
+}
+
+const fn one() -> u32 {
+    1
+}
+
+const fn five() -> u32 {
+    5
+}
+
+const fn hundred() -> u32 {
+    100
+}
+
+#[cfg(test)]
+#[path = "settings_tests.rs"]
+mod tests;

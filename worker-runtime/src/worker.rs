@@ -1,0 +1,376 @@
+//! What an author of a worker writes: register workflows and activities, run.
+
+use std::{
+    collections::BTreeSet,
+    net::{Ipv6Addr, SocketAddr, TcpListener},
+    process::ExitCode,
+    sync::Arc,
+    thread::JoinHandle,
+    time::Instant,
+};
+
+use temporalio_client::{ClientOptions, ConnectionOptions};
+use temporalio_common::{WorkflowDefinition, data_converters::DataConverter};
+use temporalio_sdk::{
+    WorkerOptions,
+    activities::{ActivityDefinitions, ActivityImplementer},
+    workflows::WorkflowImplementation,
+};
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    connect::{Connector, Customise},
+    core::{self, Registered},
+    deadline::FORCED,
+    gate::{Gate, TaskType},
+    health::Readiness,
+    lifecycle::{self, Ended, Listeners, Plan},
+    meter::SdkMeter,
+    metrics::Counters,
+    pod::{Gates, Half, Lanes, Pod},
+    pulse::Pulses,
+    queues::Queues,
+    settings::{InvalidSettings, Ports, Problem, QueueSettings, QueueType, Settings},
+};
+
+/// A worker of a fleet: the workflows and activities it knows, and where it takes its settings from.
+///
+/// ```no_run
+/// # use temporalio_sdk::activities::{ActivityContext, ActivityError};
+/// # struct Greetings;
+/// #[temporalio_macros::activities]
+/// impl Greetings {
+///     #[activity(name = "greet")]
+///     async fn greet(_: ActivityContext, name: String) -> Result<String, ActivityError> {
+///         Ok(format!("Hello, {name}"))
+///     }
+/// }
+///
+/// fn main() -> std::process::ExitCode {
+///     fleet_worker::FleetWorker::from_env().default_queue("greetings").activities(Greetings).run()
+/// }
+/// ```
+#[must_use = "a worker does nothing until it runs"]
+pub struct FleetWorker {
+    settings: Result<Settings, InvalidSettings>,
+    default_queue: Option<String>,
+    registered: Registered,
+    has_activities: bool,
+    problems: Vec<Problem>,
+    data_converter: DataConverter,
+    customise: Option<Customise>,
+}
+
+/// A worker could not start. The process should end with exit code 1.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum StartError {
+    /// The environment, or what is registered, does not fit.
+    #[error(transparent)]
+    Settings(#[from] InvalidSettings),
+    /// A port is taken.
+    #[error("failed to listen on port {port} ({purpose})")]
+    Listen {
+        /// The port.
+        port: u16,
+        /// What it is for.
+        purpose: &'static str,
+        /// The system's answer.
+        source: std::io::Error,
+    },
+    /// The SDK refuses to start.
+    #[error("failed to set up the Temporal SDK: {0}")]
+    Sdk(String),
+    /// A thread or runtime could not be started.
+    #[error("failed to start a thread")]
+    Thread(#[from] std::io::Error),
+}
+
+/// A worker that runs beside other work of the program.
+#[derive(Debug)]
+pub struct WorkerHandle {
+    stop: CancellationToken,
+    ports: Ports,
+    thread: JoinHandle<std::io::Result<Ended>>,
+}
+
+/// Registers one instance of activities any number of times.
+struct Shared<A>(Arc<A>);
+
+impl<A: ActivityImplementer> ActivityImplementer for Shared<A> {
+    fn register_all(self: Arc<Self>, definitions: &mut ActivityDefinitions) {
+        Arc::clone(&self.0).register_all(definitions);
+    }
+}
+
+impl FleetWorker {
+    /// A worker with the settings of the environment. Mistakes in it are reported when the worker starts, all together.
+    pub fn from_env() -> Self {
+        Self::new(Settings::from_env())
+    }
+
+    /// A worker with settings made by the program.
+    pub fn from_settings(settings: Settings) -> Self {
+        Self::new(Ok(settings))
+    }
+
+    fn new(settings: Result<Settings, InvalidSettings>) -> Self {
+        let none = WorkerOptions::new("unset").build();
+        Self {
+            settings,
+            default_queue: None,
+            registered: Registered { workflows: none.clone(), activities: none },
+            has_activities: false,
+            problems: Vec::new(),
+            data_converter: DataConverter::default(),
+            customise: None,
+        }
+    }
+
+    /// The task queue to serve if the environment names none.
+    pub fn default_queue(mut self, name: impl Into<String>) -> Self {
+        self.default_queue = Some(name.into());
+        self
+    }
+
+    /// Registers a workflow on every queue that has workflow tasks.
+    pub fn workflow<W>(mut self) -> Self
+    where
+        W: WorkflowImplementation,
+        <W::Run as WorkflowDefinition>::Input: Send,
+    {
+        if let Err(error) = self.registered.workflows.register_workflow::<W>() {
+            self.problems.push(Problem::new("workflow", error.to_string(), "each workflow type once"));
+        }
+        self
+    }
+
+    /// Registers all activities of a value on every queue; workflows can also run them locally.
+    pub fn activities<A: ActivityImplementer + Send + Sync + 'static>(mut self, activities: A) -> Self {
+        let activities = Arc::new(activities);
+        self.registered.workflows.register_activities(Shared(Arc::clone(&activities)));
+        self.registered.activities.register_activities(Shared(activities));
+        self.has_activities = true;
+        self
+    }
+
+    /// Converts payloads in another way than the SDK's default.
+    pub fn data_converter(mut self, converter: DataConverter) -> Self {
+        self.data_converter = converter;
+        self
+    }
+
+    /// Changes how connections are made, after the settings were applied: a proxy, headers, a server within the process.
+    pub fn customise_connection(mut self, change: impl Fn(&mut ConnectionOptions) + Send + Sync + 'static) -> Self {
+        self.customise = Some(Arc::new(change));
+        self
+    }
+
+    /// Runs until SIGTERM or SIGINT and through the ending; the program does nothing else.
+    ///
+    /// Exit code 0: every task was completed or handed back; 1: could not start; 75: the process had to be ended by force.
+    pub fn run(self) -> ExitCode {
+        crate::logs::init(self.settings.as_ref().is_ok_and(|settings| settings.in_pod));
+        let stop = CancellationToken::new();
+        let ended = self.plan(true).and_then(|plan| Ok(lifecycle::run(plan, &stop)?));
+        match ended {
+            Ok(Ended::Clean) => ExitCode::SUCCESS,
+            Ok(Ended::Broken) => ExitCode::from(FORCED),
+            Err(error) => {
+                // For people as well as for log collectors: the text has one line per problem.
+                eprintln!("fleet-worker: {}", crate::chain(&error));
+                ExitCode::FAILURE
+            }
+        }
+    }
+
+    /// Starts the worker on threads of its own. It does not listen to signals.
+    ///
+    /// The hard deadline holds here too: a task that does not end in time ends the process.
+    pub fn spawn(self) -> Result<WorkerHandle, StartError> {
+        let plan = self.plan(false)?;
+        let port = |listener: &TcpListener| listener.local_addr().map_or(0, |address| address.port());
+        let Listeners { metrics, health, control } = &plan.listeners;
+        let ports = Ports { metrics: port(metrics), control: port(control), health: port(health) };
+        let stop = CancellationToken::new();
+        let stopped = stop.clone();
+        let thread =
+            std::thread::Builder::new().name("keeper".to_owned()).spawn(move || lifecycle::run(plan, &stopped))?;
+        Ok(WorkerHandle { stop, ports, thread })
+    }
+
+    fn plan(self, signals: bool) -> Result<Plan, StartError> {
+        let Self { settings, default_queue, registered, has_activities, problems, data_converter, customise } = self;
+        // Two providers may be linked into a program; this one is used if nobody chose before.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let (settings, queues) = resolve(settings, problems, default_queue, &registered, has_activities)?;
+        let settings = Arc::new(settings);
+        let now = Instant::now();
+        let (gates, halves) = layout(&settings, &queues, has_activities, now);
+        let names = halves.iter().map(|half| (half.queue.clone(), half.task_type()));
+        let pod = Arc::new(Pod {
+            started: now,
+            identity: settings.identity.clone(),
+            queues: Arc::new(Queues::new(names)),
+            gates,
+            readiness: Readiness::new(),
+            pulses: Pulses::new(now),
+            counters: Counters::default(),
+        });
+        let meter = SdkMeter::new(Arc::clone(&pod.queues)).map_err(|error| StartError::Sdk(error.to_string()))?;
+        let client_meter = core::client_meter(&meter).map_err(|error| StartError::Sdk(error.to_string()))?;
+        tracing::info!(
+            queues = ?halves.iter().map(Half::thread_name).collect::<Vec<_>>(),
+            temporal_namespace = settings.temporal_namespace,
+            identity = settings.identity,
+            options = ?settings.options,
+            "starting"
+        );
+        let Ports { metrics, control, health } = settings.ports;
+        Ok(Plan {
+            listeners: Listeners {
+                metrics: listen(metrics, "metrics")?,
+                health: listen(health, "health")?,
+                control: listen(control, "WorkerControl")?,
+            },
+            connector: Connector { settings: Arc::clone(&settings), meter: client_meter, customise },
+            client: ClientOptions::new(settings.temporal_namespace.clone()).data_converter(data_converter).build(),
+            settings,
+            pod,
+            meter,
+            halves,
+            registered,
+            signals,
+        })
+    }
+}
+
+impl WorkerHandle {
+    /// Begins the ending; [`WorkerHandle::wait`] tells when it is over.
+    pub fn stop(&self) {
+        self.stop.cancel();
+    }
+
+    /// The ports in use, also where the settings left the choice to the system.
+    pub const fn ports(&self) -> Ports {
+        self.ports
+    }
+
+    /// Waits until the worker has ended. Blocks the thread.
+    pub fn wait(self) -> Result<Ended, StartError> {
+        self.thread.join().map_or(Ok(Ended::Broken), |ended| ended.map_err(StartError::Thread))
+    }
+}
+
+fn listen(port: u16, purpose: &'static str) -> Result<TcpListener, StartError> {
+    let open = || {
+        // Both families where there are both; a machine without IPv6 refuses the first.
+        let any = SocketAddr::from((Ipv6Addr::UNSPECIFIED, port));
+        let listener = TcpListener::bind(any).or_else(|_| TcpListener::bind(("0.0.0.0", port)))?;
+        listener.set_nonblocking(true)?;
+        Ok(listener)
+    };
+    open().map_err(|source| StartError::Listen { port, purpose, source })
+}
+
+/// The queues to serve, with their types filled in; or everything that does not fit.
+fn resolve(
+    settings: Result<Settings, InvalidSettings>,
+    mut problems: Vec<Problem>,
+    default_queue: Option<String>,
+    registered: &Registered,
+    has_activities: bool,
+) -> Result<(Settings, Vec<QueueSettings>), InvalidSettings> {
+    let settings = match settings {
+        Ok(settings) => settings,
+        Err(InvalidSettings(others)) => {
+            problems.splice(0..0, others);
+            return Err(InvalidSettings(problems));
+        }
+    };
+    let has_workflows = !registered.workflows.workflows().is_empty();
+    let known: BTreeSet<QueueType> = [(QueueType::Workflow, has_workflows), (QueueType::Activity, has_activities)]
+        .into_iter()
+        .filter_map(|(queue_type, known)| known.then_some(queue_type))
+        .collect();
+    let mut queues = settings.queues.clone();
+    if queues.is_empty() {
+        queues.extend(default_queue.map(|name| QueueSettings { name, types: BTreeSet::new() }));
+    }
+    if queues.is_empty() {
+        problems.push(Problem::new("TEMPORAL_TASK_QUEUE", "is absent and the worker has no default queue", "a name"));
+    }
+    if known.is_empty() {
+        problems.push(Problem::new("worker", "neither a workflow nor an activity is registered", "at least one"));
+    }
+    for queue in &mut queues {
+        if queue.types.is_empty() {
+            queue.types.clone_from(&known);
+        }
+        for missing in queue.types.difference(&known) {
+            problems.push(Problem::new(
+                "TEMPORAL_FLEET_TASK_QUEUES",
+                format!("queue {:?} has type {missing:?}, for which nothing is registered", queue.name),
+                format!("{known:?}"),
+            ));
+        }
+    }
+    floors(&settings, &queues, &mut problems);
+    if problems.is_empty() { Ok((settings, queues)) } else { Err(InvalidSettings(problems)) }
+}
+
+/// Each queue needs a slot of its own per type; for workflow tasks one more, for its sticky part.
+fn floors(settings: &Settings, queues: &[QueueSettings], problems: &mut Vec<Problem>) {
+    let options = &settings.options;
+    let count = |queue_type| queues.iter().filter(|queue| queue.types.contains(&queue_type)).count();
+    let per_workflow_queue = if options.max_cached_workflows > 0 { 2 } else { 1 };
+    for (variable, limit, floor) in [
+        (
+            "TEMPORAL_FLEET_MAX_CONCURRENT_WORKFLOW_TASKS",
+            options.max_concurrent_workflow_tasks,
+            count(QueueType::Workflow) * per_workflow_queue,
+        ),
+        (
+            "TEMPORAL_FLEET_MAX_CONCURRENT_ACTIVITIES",
+            options.max_concurrent_activities,
+            count(QueueType::Activity),
+        ),
+    ] {
+        if (limit as usize) < floor {
+            problems.push(Problem::new(
+                variable,
+                format!("{limit} slots are too few for the queues of this worker"),
+                format!("at least {floor}"),
+            ));
+        }
+    }
+}
+
+/// Gates, and which half takes its slots where.
+fn layout(settings: &Settings, queues: &[QueueSettings], has_activities: bool, now: Instant) -> (Gates, Vec<Half>) {
+    let options = &settings.options;
+    let gate = |task_type, limit| Arc::new(Gate::new(task_type, limit, now));
+    let serves = |queue_type| queues.iter().any(|queue| queue.types.contains(&queue_type));
+    let gates = Gates {
+        workflow: serves(QueueType::Workflow)
+            .then(|| gate(TaskType::Workflow, options.max_concurrent_workflow_tasks)),
+        activity: serves(QueueType::Activity).then(|| gate(TaskType::Activity, options.max_concurrent_activities)),
+        local_activity: (serves(QueueType::Workflow) && has_activities)
+            .then(|| gate(TaskType::LocalActivity, options.max_concurrent_local_activities)),
+    };
+    let mut halves = Vec::new();
+    for queue in queues {
+        let half = |lanes| Half { queue: queue.name.clone(), lanes };
+        if let (true, Some(workflow)) = (queue.types.contains(&QueueType::Workflow), &gates.workflow) {
+            halves.push(half(Lanes::Workflows {
+                normal: workflow.add_lane(now),
+                sticky: (options.max_cached_workflows > 0).then(|| workflow.add_lane(now)),
+                local: gates.local_activity.as_ref().map(|local| local.add_lane(now)),
+            }));
+        }
+        if let (true, Some(activity)) = (queue.types.contains(&QueueType::Activity), &gates.activity) {
+            halves.push(half(Lanes::Activities { lane: activity.add_lane(now) }));
+        }
+    }
+    (gates, halves)
+}
