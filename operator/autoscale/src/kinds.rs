@@ -47,12 +47,7 @@ pub enum SlotKind {
 
 impl SlotKind {
     /// All kinds, in their order.
-    pub const ALL: [Self; 4] = [
-        Self::Workflow,
-        Self::Activity,
-        Self::Nexus,
-        Self::LocalActivity,
-    ];
+    pub const ALL: [Self; 4] = [Self::Workflow, Self::Activity, Self::Nexus, Self::LocalActivity];
 
     /// Position in [`SlotKind::ALL`].
     pub(crate) const fn index(self) -> usize {

@@ -4,37 +4,39 @@
 //! Never does: I/O, clocks, randomness, threads. The same input gives the same answer, to the bit, on every machine: that is
 //! what makes a recorded trace replayable. All floating point is total: no NaN gets in, none gets out.
 
+mod arrivals;
 mod decide;
 pub mod decision;
+mod demand;
+mod erlang;
+mod explain;
+mod gate;
 pub mod kinds;
+mod latency;
 pub mod memory;
+mod needs;
+mod num;
 pub mod policy;
+mod queues;
 pub mod sample;
+mod scale_in;
 pub mod seen;
+mod workers;
+mod zero;
 
-pub use decision::{
-    Active, Decision, Limited, LimitedBy, Reason, ScalingActive, Target, TargetReport,
-};
+pub use decision::{Active, Decision, Limited, LimitedBy, Reason, ScalingActive, Target, TargetReport};
 pub use kinds::{SlotKind, TaskType};
 pub use memory::Memory;
 pub use policy::{
-    Mode, Policy, PolicyError, Prior, RuleKind, ScaleDownBehavior, ScalingRule, ScheduleToStart,
-    SelectPolicy,
+    Mode, Policy, PolicyError, Prior, RuleKind, ScaleDownBehavior, ScalingRule, ScheduleToStart, SelectPolicy,
 };
-pub use sample::{
-    LatencyHistogram, PodPhase, PodReport, PodSample, QueueSample, QueueStats, Sample, SlotReport,
-};
+pub use sample::{LatencyHistogram, PodPhase, PodReport, PodSample, QueueSample, QueueStats, Sample, SlotReport};
 pub use seen::Seen;
 
 /// Decides how many pods a version of a fleet needs at `now`.
 ///
 /// Total and deterministic: any sample, however contradictory, gives a size within the bounds of the policy or keeps the present
 /// one. Pass the returned memory to the next call; `Memory::default()` is a fresh start.
-pub fn decide(
-    policy: &Policy,
-    memory: &Memory,
-    sample: &Sample,
-    now: jiff::Timestamp,
-) -> (Decision, Memory) {
+pub fn decide(policy: &Policy, memory: &Memory, sample: &Sample, now: jiff::Timestamp) -> (Decision, Memory) {
     decide::decide(policy, memory, sample, now)
 }

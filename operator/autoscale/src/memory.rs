@@ -1,6 +1,282 @@
-//! `Memory`: what `decide` must not forget between two calls. Placeholder fields follow with the law.
-use serde::{Deserialize, Serialize};
+//! `Memory`: what `decide` must not forget between two calls.
+//!
+//! Two levels. The persisted part (estimates, steps of scale-in, pod start times) is serialised into the status of the fleet:
+//! bounded, and rounded so that an idle fleet writes nothing. The transient part (baselines of counters, rings of samples) is
+//! skipped: after a restart counters get new baselines and the present size stands in for the window of scale-in.
 
-/// What `decide` carries from call to call.
+use std::collections::VecDeque;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize, Serializer};
+
+use crate::num::{PerKind, rounded};
+
+/// Most pod start times that are kept.
+pub(crate) const START_TIMES: usize = 30;
+/// Most steps of scale-in that are kept; older ones are merged.
+pub(crate) const STEPS: usize = 24;
+
+/// What `decide` carries from call to call. `Memory::default()` knows nothing.
+///
+/// Its JSON form stays below 2 KiB. Everything in it may be lost: decisions get more careful, never wrong.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub struct Memory {}
+#[serde(default, rename_all = "camelCase")]
+pub struct Memory {
+    /// Estimates per slot kind.
+    pub(crate) kinds: [KindMemory; 4],
+    /// CPU, pooled over the slot kinds.
+    pub(crate) cpu: CpuMemory,
+    /// Pod start times, newest last [s].
+    #[serde(serialize_with = "rounded_list")]
+    pub(crate) start_seconds: Vec<f64>,
+    /// Ready time of the newest pod in `start_seconds` [Unix s].
+    pub(crate) newest_start: i64,
+    /// Replicas at the last call.
+    pub(crate) replicas: Option<u32>,
+    /// Last change of the replicas [Unix s].
+    pub(crate) last_change: i64,
+    /// Steps of scale-in, oldest first.
+    pub(crate) steps: Vec<Step>,
+    /// Pods of this fleet have a report: one that is missing is a gap, not another kind of image.
+    pub(crate) reports: bool,
+    /// A pod was Ready once, so that the server knows the queues.
+    pub(crate) registered: bool,
+    /// Replicas when the server's statistics went missing; `None` while they are there.
+    pub(crate) held_at: Option<u32>,
+    /// What a restart may forget.
+    #[serde(skip)]
+    pub(crate) transient: Transient,
+}
+
+/// Estimates of one slot kind. Sums decay together; their quotient is the estimate.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+pub(crate) struct KindMemory {
+    /// Decayed busy slot-seconds.
+    #[serde(serialize_with = "rounded_number")]
+    pub(crate) busy: f64,
+    /// Decayed completions.
+    #[serde(serialize_with = "rounded_number")]
+    pub(crate) completions: f64,
+    /// Service time seen from the server alone [s]; 0 if never.
+    #[serde(serialize_with = "rounded_number")]
+    pub(crate) outside_service: f64,
+    /// Arrivals counted by workers per arrival counted by the server (eager and sticky tasks).
+    #[serde(serialize_with = "rounded_number")]
+    pub(crate) ratio: f64,
+    /// Slots of a pod as last reported; 0 if never.
+    pub(crate) slots: u32,
+}
+
+impl Default for KindMemory {
+    fn default() -> Self {
+        Self {
+            busy: 0.0,
+            completions: 0.0,
+            outside_service: 0.0,
+            ratio: 1.0,
+            slots: 0,
+        }
+    }
+}
+
+/// CPU sums, decayed together, net of idle use.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+pub(crate) struct CpuMemory {
+    /// Decayed core-seconds.
+    #[serde(serialize_with = "rounded_number")]
+    pub(crate) core_seconds: f64,
+    /// Decayed completions of all kinds.
+    #[serde(serialize_with = "rounded_number")]
+    pub(crate) completions: f64,
+    /// Decayed busy slot-seconds of all kinds.
+    #[serde(serialize_with = "rounded_number")]
+    pub(crate) busy: f64,
+    /// What an idle pod uses [cores]; 0 if none was seen.
+    #[serde(serialize_with = "rounded_number")]
+    pub(crate) idle_cores: f64,
+    /// Capacity of a pod [cores]; 0 if unknown.
+    #[serde(serialize_with = "rounded_number")]
+    pub(crate) capacity: f64,
+}
+
+/// One step of scale-in: time [Unix s], size before, size after.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Step(pub(crate) i64, pub(crate) u32, pub(crate) u32);
+
+/// What a restart may forget.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct Transient {
+    /// Last call.
+    pub(crate) last: Option<Timestamp>,
+    /// Watching without a gap since then.
+    pub(crate) since: Option<Timestamp>,
+    /// Baselines of the pods' counters, ascending by `uid`.
+    pub(crate) pods: Vec<PodBaseline>,
+    /// Latency counts of all pods, one block each (`PodBaseline::block`).
+    pub(crate) latency_counts: Vec<u64>,
+    /// Bounds of the latency buckets [s].
+    pub(crate) latency_bounds: Vec<f64>,
+    /// Tasks per latency bucket, one entry per 5 s.
+    pub(crate) latency: VecDeque<(i64, Vec<u64>)>,
+    /// Tasks started so far, counted by the workers.
+    pub(crate) flow: PerKind,
+    /// Completions per second, smoothed.
+    pub(crate) completion_rate: PerKind,
+    /// Mean CPU use, smoothed (share of capacity).
+    pub(crate) cpu: Option<f64>,
+    /// Where the count of arrivals goes on from.
+    pub(crate) arrivals_from: Option<ArrivalBaseline>,
+    /// Arrivals per sample.
+    pub(crate) arrivals: VecDeque<Arrivals>,
+    /// Arrivals per 20 s, for burstiness.
+    pub(crate) bins: VecDeque<(i64, PerKind)>,
+    /// Last estimate of arrivals per second.
+    pub(crate) rate: Option<PerKind>,
+    /// The rate changed at this time: nothing older counts.
+    pub(crate) changed: [Option<Timestamp>; 4],
+    /// Demand over time [pods]: start of a slice of time, largest value in it.
+    pub(crate) window: VecDeque<(Timestamp, f64)>,
+    /// Nothing to do since then.
+    pub(crate) idle_since: Option<Timestamp>,
+    /// No pod reports since then.
+    pub(crate) silent_since: Option<Timestamp>,
+    /// Tasks wait beside free slots since then.
+    pub(crate) pollers_since: Option<Timestamp>,
+}
+
+/// Counters of one pod at its last report.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct PodBaseline {
+    pub(crate) uid: u64,
+    pub(crate) at: Timestamp,
+    pub(crate) started: Timestamp,
+    pub(crate) used: [u32; 4],
+    pub(crate) completions: [u64; 4],
+    pub(crate) busy: PerKind,
+    pub(crate) cpu_seconds: Option<f64>,
+    /// Index of its block in `Transient::latency_counts`, in blocks; `None` if it has none.
+    pub(crate) block: Option<u32>,
+}
+
+/// State at the last count of arrivals.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct ArrivalBaseline {
+    pub(crate) when: Timestamp,
+    pub(crate) oldest: Timestamp,
+    pub(crate) backlog: PerKind,
+    pub(crate) flow: PerKind,
+    pub(crate) owed: PerKind,
+}
+
+/// Arrivals between two samples.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Arrivals {
+    pub(crate) at: Timestamp,
+    pub(crate) seconds: f64,
+    pub(crate) tasks: PerKind,
+}
+
+impl Memory {
+    /// Notes the size that the Deployment has now: a change of it, whoever made it, is a step.
+    pub(crate) fn note_replicas(&mut self, replicas: u32, now: Timestamp) {
+        if let Some(before) = self.replicas.filter(|before| *before != replicas) {
+            self.last_change = now.as_second();
+            if replicas < before {
+                self.steps.push(Step(now.as_second(), before, replicas));
+            }
+        }
+        self.replicas = Some(replicas);
+        // Half an hour is the longest period a rule can have.
+        let oldest = now.as_second().saturating_sub(1800);
+        let last = self.steps.len().saturating_sub(1);
+        let mut index = 0;
+        self.steps.retain(|step| {
+            index += 1;
+            step.0 >= oldest || index > last
+        });
+        while self.steps.len() > STEPS {
+            let Step(_, from, _) = self.steps.remove(0);
+            if let Some(Step(_, first, _)) = self.steps.first_mut() {
+                *first = from;
+            }
+        }
+    }
+}
+
+fn rounded_number<S: Serializer>(x: &f64, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_f64(rounded(*x))
+}
+
+fn rounded_list<S: Serializer>(list: &[f64], serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_seq(list.iter().map(|x| rounded(*x)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(second: i64) -> Timestamp {
+        Timestamp::from_second(second).expect("in range")
+    }
+
+    #[test]
+    fn the_persisted_form_is_small_at_its_bounds() {
+        let mut memory = Memory {
+            kinds: [KindMemory {
+                busy: 1.234_567_89e11,
+                completions: 9.876_543_21e11,
+                outside_service: 1.234_567e-4,
+                ratio: 9.876_543,
+                slots: u32::MAX,
+            }; 4],
+            cpu: CpuMemory {
+                core_seconds: 1.234_567e11,
+                completions: 1.234_567e11,
+                busy: 1.234_567e11,
+                idle_cores: 0.001_234_567,
+                capacity: 0.123_456_7,
+            },
+            start_seconds: vec![1234.567_89; START_TIMES],
+            newest_start: 1_795_000_000,
+            held_at: Some(u32::MAX),
+            reports: true,
+            registered: true,
+            ..Memory::default()
+        };
+        for second in 0..200_i64 {
+            memory.note_replicas(10_000 - second as u32, at(1_795_000_000 + second));
+        }
+        let json = serde_json::to_string(&memory).expect("serialises");
+        assert!(json.len() < 2048, "{} bytes: {json}", json.len());
+        let back: Memory = serde_json::from_str(&json).expect("reads back");
+        assert_eq!(
+            serde_json::to_string(&back).expect("serialises"),
+            json,
+            "rounding is stable"
+        );
+    }
+
+    #[test]
+    fn merged_steps_keep_the_sum_of_what_left() {
+        let mut memory = Memory::default();
+        for second in 0..100_i64 {
+            memory.note_replicas(1000 - second as u32, at(1_795_000_000 + second));
+        }
+        let left: u32 = memory.steps.iter().map(|Step(_, from, to)| from - to).sum();
+        assert_eq!((memory.steps.len(), left), (STEPS, 99));
+    }
+
+    #[test]
+    fn an_older_form_reads_as_what_it_has() {
+        let memory: Memory = serde_json::from_str(r#"{"replicas":3,"unheardOf":1}"#).expect("lenient");
+        assert_eq!(
+            memory,
+            Memory {
+                replicas: Some(3),
+                ..Memory::default()
+            }
+        );
+    }
+}

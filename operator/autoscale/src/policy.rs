@@ -158,11 +158,7 @@ impl Policy {
             "minReplicas",
             "at most maxReplicas",
         )?;
-        if let Some(ScheduleToStart {
-            seconds,
-            percentile,
-        }) = self.schedule_to_start
-        {
+        if let Some(ScheduleToStart { seconds, percentile }) = self.schedule_to_start {
             check(
                 seconds > 0.0 && seconds <= 86_400.0,
                 "targets.scheduleToStart.seconds",
@@ -175,22 +171,10 @@ impl Policy {
             )?;
         }
         if let Some(share) = self.cpu_utilization {
-            check(
-                (0.1..=0.95).contains(&share),
-                "targets.cpuUtilization",
-                "10 % to 95 %",
-            )?;
+            check((0.1..=0.95).contains(&share), "targets.cpuUtilization", "10 % to 95 %")?;
         }
-        check(
-            seconds(self.cooldown, 0, 86_400),
-            "cooldown",
-            "0 to 86400 s",
-        )?;
-        check(
-            seconds(self.polling_interval, 5, 300),
-            "pollingInterval",
-            "5 to 300 s",
-        )?;
+        check(seconds(self.cooldown, 0, 86_400), "cooldown", "0 to 86400 s")?;
+        check(seconds(self.polling_interval, 5, 300), "pollingInterval", "5 to 300 s")?;
         if let Some(ScaleDownBehavior {
             stabilization_window,
             select_policy: _,
@@ -202,17 +186,8 @@ impl Policy {
                 "behavior.scaleDown.stabilizationWindow",
                 "0 to 3600 s",
             )?;
-            for ScalingRule {
-                kind: _,
-                value,
-                period,
-            } in policies
-            {
-                check(
-                    *value >= 1,
-                    "behavior.scaleDown.policies.value",
-                    "at least 1",
-                )?;
+            for ScalingRule { kind: _, value, period } in policies {
+                check(*value >= 1, "behavior.scaleDown.policies.value", "at least 1")?;
                 check(
                     seconds(*period, 1, 1800),
                     "behavior.scaleDown.policies.period",
@@ -263,10 +238,7 @@ mod tests {
             Policy::new(5, 4).expect_err("out of bounds").to_string(),
             "minReplicas must be at most maxReplicas"
         );
-        assert_eq!(
-            Policy::new(0, 0).expect_err("out of bounds").field,
-            "maxReplicas"
-        );
+        assert_eq!(Policy::new(0, 0).expect_err("out of bounds").field, "maxReplicas");
         assert!(Policy::new(0, 1).is_ok());
     }
 

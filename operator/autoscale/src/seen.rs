@@ -17,9 +17,7 @@ pub enum Seen<T> {
 impl<T> Seen<T> {
     /// An unknown value with the reason for it.
     pub fn unknown(reason: impl Into<String>) -> Self {
-        Self::Unknown {
-            reason: reason.into(),
-        }
+        Self::Unknown { reason: reason.into() }
     }
 
     /// The value, if there is one.
@@ -47,9 +45,7 @@ impl<T> Seen<T> {
     pub fn as_ref(&self) -> Seen<&T> {
         match self {
             Self::Known(value) => Seen::Known(value),
-            Self::Unknown { reason } => Seen::Unknown {
-                reason: reason.clone(),
-            },
+            Self::Unknown { reason } => Seen::Unknown { reason: reason.clone() },
         }
     }
 

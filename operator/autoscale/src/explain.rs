@@ -1,0 +1,227 @@
+//! The words of a decision: its arithmetic in one line that ends in `-> N`, and one report per target.
+
+use crate::decide::Choice;
+use crate::latency::LastMinute;
+use crate::needs::{CpuNeed, Estimates, KindNeed, Needs};
+use crate::num::whole_pods;
+use crate::queues::Queues;
+use crate::workers::Workers;
+use crate::{Policy, Reason, Sample, Target, TargetReport};
+
+/// What there is to explain.
+pub(crate) struct Facts<'a> {
+    pub(crate) policy: &'a Policy,
+    pub(crate) sample: &'a Sample,
+    pub(crate) needs: &'a Needs,
+    pub(crate) estimates: &'a Estimates,
+    pub(crate) queues: &'a Queues,
+    pub(crate) workers: &'a Workers,
+    pub(crate) minute: LastMinute,
+    pub(crate) reports: bool,
+    pub(crate) choice: &'a Choice,
+}
+
+/// One report per target that is on.
+pub(crate) fn targets(facts: &Facts<'_>) -> Vec<TargetReport> {
+    let mut targets = Vec::new();
+    if let Some(objective) = facts.policy.schedule_to_start {
+        let current = match facts.minute.p99 {
+            Some(p99) => format!("{}s", number(p99)),
+            None if facts.queues.gap.is_some() => "Unavailable".into(),
+            // Nothing was taken: what waits has waited this long.
+            None => format!("{}s", number(facts.queues.oldest_task())),
+        };
+        targets.push(TargetReport {
+            target: Target::ScheduleToStart,
+            current,
+            goal: goal(objective.percentile, objective.seconds),
+            recommended: whole_pods(facts.needs.latency.unwrap_or(0.0)),
+        });
+    }
+    if let (Some(share), Some(cpu)) = (facts.policy.cpu_utilization, facts.needs.cpu) {
+        let measured = match (facts.workers.cpu, cpu) {
+            (Some(used), _) | (None, CpuNeed::Measured { used, .. }) => Some(used),
+            (None, CpuNeed::Modelled { .. } | CpuNeed::Unavailable) => None,
+        };
+        targets.push(TargetReport {
+            target: Target::CpuUtilization,
+            current: measured.map_or_else(|| "Unavailable".into(), percent),
+            goal: percent(share),
+            recommended: cpu.pods().map_or(0, whole_pods),
+        });
+    }
+    targets
+}
+
+/// The arithmetic, in one line that ends in `-> N`.
+pub(crate) fn message(facts: &Facts<'_>) -> String {
+    let Facts { needs, choice, .. } = facts;
+    let Choice {
+        replicas,
+        reason,
+        limited,
+        note,
+    } = choice;
+    let mut parts = Vec::with_capacity(4);
+    let mut last = None;
+    let targets = match needs.decider() {
+        Target::ScheduleToStart => [cpu(facts), latency(facts)],
+        Target::CpuUtilization => [latency(facts), cpu(facts)],
+    };
+    // A fleet that is told nothing has no arithmetic to show.
+    let silent = matches!(reason, Reason::IdleToZero)
+        || (*reason == Reason::Hold && facts.queues.gap.is_some())
+        || (*reason == Reason::WokenFromZero && note.is_some());
+    for (text, pods) in targets.into_iter().flatten().filter(|_| !silent) {
+        last = Some(pods);
+        parts.push(format!("{text} -> {pods}"));
+    }
+    let bound = limited.as_ref().map(|(_, message)| message.clone());
+    let words: Vec<String> = note.iter().cloned().chain(bound).collect();
+    if !words.is_empty() {
+        parts.push(format!("{} -> {replicas}", words.join("; ")));
+    } else if last != Some(*replicas) {
+        parts.push(format!("{} -> {replicas}", facts.sample.replicas));
+    }
+    parts.join("; ")
+}
+
+/// Demand in busy slots, in its simplest true form.
+fn demand(kind: &KindNeed, drain: f64) -> String {
+    let steady = kind.arrivals * kind.service;
+    let (arrivals, service, busy) = (number(kind.arrivals), time(kind.service), number(kind.busy));
+    if (kind.busy - steady).abs() <= 0.02 * kind.busy.max(steady) {
+        return format!("{arrivals}/s x {service} = {busy} busy slots");
+    }
+    let (tasks, drain) = (number(kind.tasks), time(drain));
+    format!("({tasks} tasks + {arrivals}/s x {drain}) x {service} / ({service} + {drain}) = {busy} busy slots")
+}
+
+fn latency(facts: &Facts<'_>) -> Option<(String, u32)> {
+    let pods = facts.needs.latency?;
+    let Some(kind) = facts.needs.leading() else {
+        return Some(("no load".into(), whole_pods(pods)));
+    };
+    let aim = match facts.policy.schedule_to_start {
+        Some(objective) => goal(objective.percentile, objective.seconds),
+        None => "95% of slots".into(),
+    };
+    let (slots, per_pod, raw) = (number(kind.slots), number(kind.per_pod), fixed(pods));
+    let arithmetic = format!("{aim}: {slots} slots / {per_pod} = {raw}");
+    let cpu_tells =
+        matches!(facts.needs.cpu, Some(CpuNeed::Modelled { .. })) && facts.needs.decider() == Target::CpuUtilization;
+    let text = if cpu_tells {
+        arithmetic
+    } else {
+        format!("{}, {arithmetic}", demand(kind, facts.needs.drain))
+    };
+    Some((text, whole_pods(pods)))
+}
+
+fn cpu(facts: &Facts<'_>) -> Option<(String, u32)> {
+    let share = facts.policy.cpu_utilization?;
+    match facts.needs.cpu? {
+        CpuNeed::Modelled { cores, pods } => {
+            let busy: f64 = facts.needs.kinds.iter().map(|kind| kind.busy).sum();
+            let capacity = facts.estimates.capacity.unwrap_or(0.0);
+            let idle = facts.estimates.idle_cores;
+            let idle = if idle >= 0.0005 {
+                format!(" - {}", millis(idle))
+            } else {
+                String::new()
+            };
+            let per_pod = format!("({} x {}{idle})", millis(capacity), percent(share));
+            let mut text = format!(
+                "{} busy slots x {} CPU = {} cores / {per_pod} = {}",
+                number(busy),
+                millis(if busy > 0.0 { cores / busy } else { 0.0 }),
+                number(cores),
+                fixed(pods)
+            );
+            if facts.needs.decider() == Target::CpuUtilization {
+                if let ([kind], 0.98..=1.02) = (
+                    &facts.needs.kinds[..],
+                    facts.needs.kinds.iter().map(|k| k.arrivals * k.service).sum::<f64>() / busy.max(1e-9),
+                ) {
+                    text = format!("{}/s x {} = {text}", number(kind.arrivals), time(kind.service));
+                }
+            }
+            Some((text, whole_pods(pods)))
+        }
+        CpuNeed::Measured { used, pods } => {
+            let ready = facts.workers.ready;
+            Some((
+                format!(
+                    "CPU {} of {ready} pods / {} = {}",
+                    percent(used),
+                    percent(share),
+                    fixed(pods)
+                ),
+                whole_pods(pods),
+            ))
+        }
+        CpuNeed::Unavailable => None,
+    }
+}
+
+fn goal(percentile: f64, seconds: f64) -> String {
+    format!("p{percentile} {}s", number(seconds))
+}
+
+fn percent(share: f64) -> String {
+    format!("{:.0}%", 100.0 * share)
+}
+
+/// Cores as Kubernetes writes small ones; a tenth of a millicore still shows.
+fn millis(cores: f64) -> String {
+    let millicores = 1000.0 * cores;
+    if millicores > 0.0 && millicores < 9.95 {
+        format!("{}m", number(millicores))
+    } else {
+        format!("{millicores:.0}m")
+    }
+}
+
+fn time(seconds: f64) -> String {
+    if seconds < 0.1 {
+        format!("{} ms", number(1000.0 * seconds))
+    } else {
+        format!("{} s", number(seconds))
+    }
+}
+
+/// Two decimals, as for pods.
+fn fixed(x: f64) -> String {
+    format!("{x:.2}")
+}
+
+/// Three significant digits, without trailing zeros.
+fn number(x: f64) -> String {
+    let digits = if x >= 99.95 {
+        0
+    } else if x >= 9.995 {
+        1
+    } else {
+        2
+    };
+    let text = format!("{x:.digits$}");
+    if text.contains('.') {
+        text.trim_end_matches('0').trim_end_matches('.').to_owned()
+    } else {
+        text
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_have_three_digits() {
+        let all = [0.0, 0.046, 2.1, 2.38, 22.7, 51.6, 99.96, 108.4, 12_345.6].map(number);
+        assert_eq!(all, ["0", "0.05", "2.1", "2.38", "22.7", "51.6", "100", "108", "12346"]);
+        assert_eq!([0.022, 0.0005, 0.5, 2.0].map(millis), ["22m", "0.5m", "500m", "2000m"]);
+        assert_eq!([0.004, 2.1].map(time), ["4 ms", "2.1 s"]);
+        assert_eq!(goal(99.0, 5.0), "p99 5s");
+    }
+}

@@ -1,0 +1,354 @@
+//! Needs: pods that each target asks for, from tasks, rates and estimates. The one place where slots become pods.
+
+use crate::arrivals::Rates;
+use crate::demand::{self, Load, Supply};
+use crate::erlang::{self, Objective, Traffic};
+use crate::memory::Memory;
+use crate::num::{PerKind, finite, ratio};
+use crate::queues::Queues;
+use crate::workers::{ENOUGH, PodStart, Workers};
+use crate::{Policy, Sample, SlotKind, Target};
+
+/// Latency objective that stands in where the target is off: only the drain time hangs on it [s].
+const NO_OBJECTIVE: f64 = 10.0;
+
+/// The estimates that a demand is computed from.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Estimates {
+    /// S per kind [s].
+    pub(crate) service: PerKind,
+    /// Slots of a pod per kind.
+    pub(crate) slots: PerKind,
+    /// CPU per ended task [core-s], if known.
+    pub(crate) cpu_per_task: Option<f64>,
+    /// CPU per busy slot [cores], if known.
+    pub(crate) cpu_per_slot: Option<f64>,
+    /// CPU capacity of a pod [cores], if known.
+    pub(crate) capacity: Option<f64>,
+    /// CPU use of an idle pod [cores].
+    pub(crate) idle_cores: f64,
+}
+
+/// The demand of one slot kind.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct KindNeed {
+    pub(crate) kind: SlotKind,
+    /// X: tasks in the system at the horizon.
+    pub(crate) tasks: f64,
+    /// λ [tasks/s].
+    pub(crate) arrivals: f64,
+    /// S [s].
+    pub(crate) service: f64,
+    /// m: demand [busy slots].
+    pub(crate) busy: f64,
+    /// Slots that meet the objective.
+    pub(crate) slots: f64,
+    /// Slots of a pod that CPU can keep at full speed.
+    pub(crate) per_pod: f64,
+    /// A pod has more slots than its CPU can keep at full speed.
+    pub(crate) cpu_limited: bool,
+}
+
+impl KindNeed {
+    /// Pods this kind asks for.
+    pub(crate) fn pods(&self) -> f64 {
+        ratio(self.slots, self.per_pod)
+    }
+}
+
+/// How the CPU target came to its answer.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum CpuNeed {
+    /// Demand times CPU per task.
+    Modelled {
+        /// Cores that the demand uses.
+        cores: f64,
+        /// Pods.
+        pods: f64,
+    },
+    /// Measured use alone: nothing is known about tasks.
+    Measured {
+        /// Mean use of the Ready pods (share of capacity).
+        used: f64,
+        /// Pods.
+        pods: f64,
+    },
+    /// Neither capacity nor use is known.
+    Unavailable,
+}
+
+impl CpuNeed {
+    /// Pods, if there is an answer.
+    pub(crate) fn pods(self) -> Option<f64> {
+        match self {
+            Self::Modelled { pods, .. } | Self::Measured { pods, .. } => Some(pods),
+            Self::Unavailable => None,
+        }
+    }
+}
+
+/// What all targets ask for.
+#[derive(Clone, Debug)]
+pub(crate) struct Needs {
+    /// Kinds with a demand.
+    pub(crate) kinds: Vec<KindNeed>,
+    /// The latency target [pods]; `None` if it is off.
+    pub(crate) latency: Option<f64>,
+    /// The CPU target; `None` if it is off.
+    pub(crate) cpu: Option<CpuNeed>,
+    /// T_d [s].
+    pub(crate) drain: f64,
+}
+
+impl Needs {
+    /// The largest answer [pods].
+    pub(crate) fn raw(&self) -> f64 {
+        self.latency
+            .unwrap_or(0.0)
+            .max(self.cpu.and_then(CpuNeed::pods).unwrap_or(0.0))
+    }
+
+    /// The kind that the latency target hangs on.
+    pub(crate) fn leading(&self) -> Option<&KindNeed> {
+        self.kinds.iter().reduce(|a, b| if b.pods() > a.pods() { b } else { a })
+    }
+
+    /// The target with the largest answer. In whole pods a tie goes to CPU where CPU is what limits the slots.
+    pub(crate) fn decider(&self) -> Target {
+        let latency = self.latency.unwrap_or(-1.0);
+        let cpu = self.cpu.and_then(CpuNeed::pods).unwrap_or(-1.0);
+        let tie = crate::num::whole_pods(latency) == crate::num::whole_pods(cpu);
+        let limited = self.leading().is_some_and(|kind| kind.cpu_limited);
+        if (tie && limited && cpu >= 0.0) || (!(tie && limited) && cpu > latency) {
+            Target::CpuUtilization
+        } else {
+            Target::ScheduleToStart
+        }
+    }
+}
+
+/// Estimates from what is remembered, with the policy's prior where nothing is.
+pub(crate) fn estimates(policy: &Policy, memory: &Memory, sample: &Sample) -> Estimates {
+    let prior = finite(policy.prior.service_seconds).clamp(1e-3, 86_400.0);
+    let mut service = [prior; 4];
+    let mut slots = [f64::from(policy.prior.slots.max(1)); 4];
+    let (mut busy, mut completions) = (0.0, 0.0);
+    for kind in SlotKind::ALL {
+        let k = kind.index();
+        let known = memory.kinds[k];
+        service[k] = if known.completions >= ENOUGH {
+            ratio(known.busy, known.completions)
+        } else if !memory.reports && known.outside_service > 0.0 {
+            known.outside_service
+        } else {
+            // The prior weighs as much as one task; tasks that run long without an end raise the estimate.
+            (prior + finite(known.busy)) / (1.0 + finite(known.completions))
+        }
+        .clamp(1e-3, 30.0 * 86_400.0);
+        busy += finite(known.busy);
+        completions += finite(known.completions);
+        let option = sample.default_slots.get(&kind).copied().unwrap_or(0);
+        for candidate in [option, known.slots] {
+            if candidate > 0 {
+                slots[k] = f64::from(candidate);
+            }
+        }
+    }
+    let cpu = memory.cpu;
+    let cpu_per_task = (cpu.completions >= ENOUGH).then(|| ratio(cpu.core_seconds, cpu.completions));
+    // By way of the task, since CPU per task does not change under contention and service times are frozen then.
+    let cpu_per_slot = match cpu_per_task {
+        Some(per_task) if busy > 0.0 && completions >= ENOUGH => Some(per_task * completions / busy),
+        _ if cpu.busy >= 30.0 => Some(ratio(cpu.core_seconds, cpu.busy)),
+        _ => None,
+    };
+    Estimates {
+        service,
+        slots,
+        cpu_per_task,
+        cpu_per_slot: cpu_per_slot.filter(|cores| *cores > 0.0),
+        capacity: Some(finite(cpu.capacity)).filter(|cores| *cores > 0.0),
+        idle_cores: finite(cpu.idle_cores),
+    }
+}
+
+/// What a pod that does not report is taken for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Missing {
+    /// Idle: to decide whether to grow.
+    Idle,
+    /// Full: to decide whether to shrink.
+    Full,
+}
+
+/// Everything a demand is computed from.
+pub(crate) struct Observed<'a> {
+    pub(crate) policy: &'a Policy,
+    pub(crate) estimates: &'a Estimates,
+    pub(crate) queues: &'a Queues,
+    pub(crate) workers: &'a Workers,
+    pub(crate) rates: &'a Rates,
+    pub(crate) start: PodStart,
+    /// Pods of this fleet report; where one does not, that is a gap.
+    pub(crate) reports: bool,
+    /// Mean CPU use by the metrics API, of pods that do not report their own.
+    pub(crate) outside_cpu: Option<f64>,
+}
+
+/// Computes what the targets ask for.
+pub(crate) fn needs(observed: &Observed<'_>, missing: Missing) -> Needs {
+    let Observed {
+        policy,
+        estimates,
+        queues,
+        workers,
+        rates,
+        start,
+        reports,
+        outside_cpu: _,
+    } = *observed;
+    let objective = policy.schedule_to_start.map(|target| Objective {
+        seconds: finite(target.seconds).max(0.001),
+        late: (1.0 - finite(target.percentile) / 100.0).clamp(1e-4, 0.5),
+    });
+    let drain = demand::drain_time(
+        objective.map_or(NO_OBJECTIVE, |objective| objective.seconds),
+        start.median,
+    );
+    let silent = f64::from(workers.missing());
+    let mut kinds = Vec::with_capacity(4);
+    for kind in SlotKind::ALL {
+        let k = kind.index();
+        let (service, arrivals, slots) = (estimates.service[k], rates.arrivals[k], estimates.slots[k]);
+        let speed = match (estimates.capacity, estimates.cpu_per_slot) {
+            (Some(capacity), Some(per_slot)) => ratio(capacity, per_slot).max(1.0),
+            _ => slots,
+        };
+        let per_pod = slots.min(speed);
+        // Below half the pods the reports say too little: the steady state of the arrivals stands in for what runs.
+        let running = if workers.coverage() < 0.5 {
+            arrivals * service
+        } else {
+            workers.used[k]
+        };
+        let full = if missing == Missing::Full && reports && queues.present[k] {
+            silent * slots
+        } else {
+            0.0
+        };
+        let load = Load {
+            tasks: running + full + queues.backlog[k],
+            arrivals,
+            service,
+        };
+        if load.tasks <= 0.0 && arrivals <= 0.0 {
+            continue;
+        }
+        let supply = Supply {
+            per_pod,
+            ready: f64::from(workers.ready),
+            starting: &workers.starting,
+        };
+        let tasks = demand::tasks_at_horizon(load, supply, start.median);
+        let busy = demand::busy_slots(tasks, arrivals, service, drain);
+        let traffic = Traffic {
+            busy,
+            service,
+            burstiness: rates.burstiness[k],
+            room: ratio(slots, per_pod),
+        };
+        let waits = objective.filter(|_| queues.present[k]);
+        let slots_needed = erlang::slots(traffic, waits);
+        kinds.push(KindNeed {
+            kind,
+            tasks,
+            arrivals,
+            service,
+            busy,
+            slots: slots_needed,
+            per_pod,
+            cpu_limited: per_pod < slots,
+        });
+    }
+    let cpu = policy
+        .cpu_utilization
+        .map(|share| cpu_need(observed, &kinds, share.clamp(0.05, 1.0), missing));
+    let by_slots = kinds.iter().map(KindNeed::pods).fold(0.0, f64::max);
+    // With the latency target off and no CPU figure the slots still have to carry the load.
+    let wanted = objective.is_some() || cpu.and_then(CpuNeed::pods).is_none();
+    Needs {
+        latency: wanted.then_some(by_slots),
+        cpu,
+        drain,
+        kinds,
+    }
+}
+
+fn cpu_need(observed: &Observed<'_>, kinds: &[KindNeed], share: f64, missing: Missing) -> CpuNeed {
+    let Observed {
+        estimates,
+        workers,
+        outside_cpu,
+        ..
+    } = *observed;
+    let modelled = match (estimates.cpu_per_task, estimates.cpu_per_slot) {
+        (Some(per_task), _) => Some(per_task * kinds.iter().map(|kind| kind.busy / kind.service).sum::<f64>()),
+        (None, Some(per_slot)) => Some(per_slot * kinds.iter().map(|kind| kind.busy).sum::<f64>()),
+        (None, None) => None,
+    };
+    if let (Some(cores), Some(capacity)) = (modelled, estimates.capacity) {
+        // What an idle pod uses is not available to tasks.
+        let available = (share * capacity - estimates.idle_cores).max(0.1 * share * capacity);
+        return CpuNeed::Modelled {
+            cores: finite(cores),
+            pods: ratio(cores, available),
+        };
+    }
+    let unseen = if missing == Missing::Full {
+        f64::from(workers.cpu_missing)
+    } else {
+        0.0
+    };
+    match workers.cpu.or(outside_cpu) {
+        Some(used) => {
+            let seen = f64::from(workers.ready.saturating_sub(workers.cpu_missing));
+            CpuNeed::Measured {
+                used,
+                pods: used * seen / share + unseen,
+            }
+        }
+        None => CpuNeed::Unavailable,
+    }
+}
+
+/// Learns service times from the server alone, for images without a report: full pods show their throughput, others at
+/// least that they are no slower.
+pub(crate) fn learn_from_outside(
+    policy: &Policy,
+    memory: &mut Memory,
+    queues: &Queues,
+    workers: &Workers,
+    slots: &PerKind,
+) {
+    if memory.reports || workers.ready == 0 || queues.gap.is_some() {
+        return;
+    }
+    for (k, slots) in slots.iter().enumerate() {
+        let dispatched = queues.dispatched[k];
+        if dispatched < 0.05 {
+            continue;
+        }
+        let bound = slots * f64::from(workers.ready) / dispatched;
+        let known = &mut memory.kinds[k].outside_service;
+        let full = queues.backlog[k] > 0.0 && queues.age[k] > 1.0;
+        if full {
+            *known = if *known > 0.0 {
+                *known + 0.1 * (bound - *known)
+            } else {
+                bound
+            };
+        } else if *known > 0.0 || bound < policy.prior.service_seconds {
+            *known = if *known > 0.0 { known.min(bound) } else { bound };
+        }
+    }
+}

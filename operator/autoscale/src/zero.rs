@@ -1,0 +1,62 @@
+//! To zero and back: the only place that ends the last pod. Zero needs positive knowledge of every queue and every pod, for the
+//! whole cooldown; any gap begins the count anew.
+
+use jiff::Timestamp;
+
+use crate::memory::Memory;
+use crate::num::{elapsed, seconds};
+use crate::queues::Queues;
+use crate::workers::{PodStart, Workers};
+use crate::{Policy, Sample, SelectPolicy};
+
+/// How far a fleet is from zero.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Idle {
+    /// Something runs, waits or arrives, or might; or zero is not allowed.
+    No,
+    /// Nothing to do since `seconds`, of `cooldown`.
+    For { seconds: f64, cooldown: f64 },
+    /// Nothing to do for the whole cooldown.
+    Enough { seconds: f64, cooldown: f64 },
+}
+
+/// Idle time that is asked for before zero [s].
+pub(crate) fn cooldown(policy: &Policy, start: PodStart) -> f64 {
+    seconds(policy.cooldown).max(2.0 * start.slow)
+}
+
+/// Keeps the count of idle time.
+pub(crate) fn idle(
+    policy: &Policy,
+    memory: &mut Memory,
+    sample: &Sample,
+    queues: &Queues,
+    workers: &Workers,
+    start: PodStart,
+    now: Timestamp,
+) -> Idle {
+    let forbidden = policy.min_replicas > 0
+        || policy
+            .scale_down
+            .as_ref()
+            .is_some_and(|behavior| behavior.select_policy == SelectPolicy::Disabled);
+    let all_known = queues.recent
+        && workers.reporting == workers.ready
+        && workers.recent == workers.ready
+        && workers.starting.is_empty()
+        && workers.stuck == 0
+        // A pod that the sample does not show may be working.
+        && workers.ready >= sample.replicas;
+    let nothing = queues.still() && workers.busy_slots == 0 && !workers.active && !sample.rolling;
+    if forbidden || sample.replicas == 0 || !all_known || !nothing {
+        memory.transient.idle_since = None;
+        return Idle::No;
+    }
+    let since = *memory.transient.idle_since.get_or_insert(now);
+    let (seconds, cooldown) = (elapsed(now, since).max(0.0), cooldown(policy, start));
+    if seconds >= cooldown {
+        Idle::Enough { seconds, cooldown }
+    } else {
+        Idle::For { seconds, cooldown }
+    }
+}
