@@ -115,7 +115,7 @@ fn under_way(
         // Between the two writes the law may say "keep" (it steps at intervals): only a need for more pods, or a doubt, ends
         // what was announced. Zero needs its own word again, as a task may have come.
         let still = sized.replicas < view.replicas
-            || (pending.to > 0 && sized.replicas == view.replicas && sized.holds_no_doubt());
+            || (sized.auto && pending.to > 0 && sized.replicas == view.replicas && sized.holds_no_doubt());
         let victims = pending.victims.iter().filter_map(serving).collect::<Vec<_>>();
         let complete =
             victims.len() == pending.victims.len() && view.replicas as usize == pending.to as usize + victims.len();

@@ -1,0 +1,210 @@
+//! A small model of the cluster: it carries out the steps of a plan as the API server and the Deployment controller would.
+
+use std::collections::BTreeMap;
+
+use fleet_core::autoscale::{Policy, PodReport, Seen, SlotKind, SlotReport, TaskType};
+use fleet_core::rules::scale::VICTIM_COST;
+use fleet_core::{
+    Child, ChildView, Connection, DeploymentView, Desired, PodView, Queue, QueueStats, QueueView, Size, Step,
+    WorkerReport, World,
+};
+use jiff::{SignedDuration, Timestamp};
+
+/// The start of every scenario.
+pub fn t0() -> Timestamp {
+    Timestamp::from_second(1_790_000_000).expect("in range")
+}
+
+pub fn activity_queue() -> Queue {
+    Queue { name: "invoices".into(), task_type: TaskType::Activity }
+}
+
+/// A fleet whose author fixed its size.
+pub fn a_fleet(replicas: u32) -> Desired {
+    Desired {
+        name: "billing".into(),
+        size: Size::Fixed { replicas, shadow: None, turned_off: false },
+        queues: vec![activity_queue()],
+        default_slots: BTreeMap::new(),
+        deployment_hash: "d1".into(),
+        budget_hash: "b1".into(),
+        graceful: SignedDuration::from_secs(60),
+        progress_deadline: SignedDuration::from_secs(600),
+    }
+}
+
+/// The same fleet, autoscaled.
+pub fn autoscaled(min: u32, max: u32) -> Desired {
+    let policy = Policy::new(min, max).expect("valid bounds");
+    Desired { size: Size::Auto { policy, replicas: 1 }, ..a_fleet(1) }
+}
+
+/// The cluster as it stands, and everything that was ever done to it.
+#[derive(Clone, Debug)]
+pub struct Cluster {
+    pub world: World,
+    pub applied_hash: String,
+    version: u64,
+    next_pod: u64,
+}
+
+impl Cluster {
+    pub fn empty() -> Self {
+        let world = World {
+            connection: Connection::Connected { message: "Temporal 1.32.1".into() },
+            claimed_by: None,
+            deployment: Seen::Known(Child::Absent),
+            budget: Seen::Known(Child::Absent),
+            control_secret: Seen::Known(Child::Absent),
+            pods: Seen::Known(Vec::new()),
+            queues: vec![QueueView {
+                queue: activity_queue(),
+                stats: Seen::Known(QueueStats::default()),
+                pollers: Seen::Known(Vec::new()),
+                at: t0(),
+            }],
+        };
+        Self { world, applied_hash: String::new(), version: 1, next_pod: 0 }
+    }
+
+    fn object(&mut self, uid: &str, hash: &str) -> ChildView {
+        self.version += 1;
+        ChildView {
+            uid: uid.into(),
+            resource_version: self.version.to_string(),
+            hash: Some(hash.into()),
+            intact: true,
+            deleting: false,
+        }
+    }
+
+    pub fn pods(&mut self) -> &mut Vec<PodView> {
+        match &mut self.world.pods {
+            Seen::Known(pods) => pods,
+            Seen::Unknown { reason } => panic!("pods unknown: {reason}"),
+        }
+    }
+
+    pub fn deployment(&mut self) -> &mut DeploymentView {
+        match &mut self.world.deployment {
+            Seen::Known(Child::Ours(view)) => view,
+            other => panic!("no Deployment of ours: {other:?}"),
+        }
+    }
+
+    /// Carries out one step; preconditions that do not hold are an error, as a 409 would be.
+    pub fn execute(&mut self, desired: &Desired, step: &Step, now: Timestamp) -> Result<(), String> {
+        match step {
+            Step::MakeControlSecret => {
+                let object = self.object("secret", "s1");
+                self.world.control_secret = Seen::Known(Child::Ours(object));
+            }
+            Step::ApplyBudget => {
+                let object = self.object("budget", &desired.budget_hash);
+                self.world.budget = Seen::Known(Child::Ours(object));
+            }
+            Step::ApplyDeployment { replicas } => {
+                let object = self.object("deployment", &desired.deployment_hash);
+                let (size, managed) = match self.world.deployment.known().and_then(Child::ours) {
+                    Some(view) => (replicas.unwrap_or(view.replicas), view.scale_managed),
+                    None => (replicas.unwrap_or(1), false),
+                };
+                self.world.deployment = Seen::Known(Child::Ours(DeploymentView {
+                    object,
+                    replicas: size,
+                    scale_managed: managed,
+                    observed: true,
+                    current: size,
+                    updated: size,
+                    ready: size,
+                    available: size,
+                    deadline_exceeded: false,
+                    replica_failure: None,
+                }));
+                self.applied_hash.clone_from(&desired.deployment_hash);
+                self.settle(now);
+            }
+            Step::MarkPod { name: _, uid, victim } => {
+                let pod = self.pods().iter_mut().find(|pod| &pod.uid == uid).ok_or("pod is gone")?;
+                pod.deletion_cost = victim.then_some(VICTIM_COST);
+            }
+            Step::Scale { from, to, uid, resource_version, why: _ } => {
+                self.version += 1;
+                let version = self.version.to_string();
+                let view = self.deployment();
+                if &view.object.uid != uid || &view.object.resource_version != resource_version || view.replicas != *from {
+                    return Err("conflict".into());
+                }
+                view.replicas = *to;
+                view.scale_managed = true;
+                view.object.resource_version = version;
+                self.settle(now);
+            }
+        }
+        Ok(())
+    }
+
+    /// The Deployment controller: as many pods as asked for, victims by readiness and deletion cost.
+    fn settle(&mut self, now: Timestamp) {
+        let wanted = self.deployment().replicas as usize;
+        while self.pods().len() < wanted {
+            let n = self.next_pod;
+            self.next_pod += 1;
+            let pod = a_pod(&format!("uid-{n}"), now);
+            self.pods().push(pod);
+        }
+        self.pods().sort_by_key(|pod| (pod.ready.is_some(), pod.deletion_cost.unwrap_or(0)));
+        let extra = self.pods().len() - wanted;
+        self.pods().drain(..extra);
+        let view = self.deployment();
+        view.current = wanted as u32;
+        view.updated = wanted as u32;
+        view.ready = wanted as u32;
+        view.available = wanted as u32;
+        let identities = self.pods().iter().map(|pod| format!("{}/shop/{}", pod.name, pod.uid)).collect();
+        for queue in &mut self.world.queues {
+            queue.pollers = Seen::Known(std::clone::Clone::clone(&identities));
+        }
+    }
+
+    /// Sets what runs in a pod.
+    pub fn busy(&mut self, uid: &str, tasks: u32, oldest: SignedDuration) {
+        let pod = self.pods().iter_mut().find(|pod| pod.uid == uid).expect("pod exists");
+        if let Seen::Known(report) = &mut pod.report {
+            report.oldest_task = Some(oldest);
+            for slot in &mut report.pod.slots {
+                slot.used = tasks;
+            }
+        }
+    }
+}
+
+pub fn a_pod(uid: &str, now: Timestamp) -> PodView {
+    PodView {
+        name: format!("billing-{uid}"),
+        uid: uid.into(),
+        created: now,
+        ready: Some(now),
+        deleting: false,
+        finished: false,
+        deletion_cost: None,
+        trouble: None,
+        cpu_capacity: Some(0.5),
+        report: Seen::Known(WorkerReport {
+            pod: PodReport {
+                at: now,
+                started: now,
+                slots: vec![SlotReport { kind: SlotKind::Activity, used: 0, limit: Some(10), completions: 0, busy_seconds: 0.0 }],
+                cpu_seconds: Some(0.0),
+                memory_bytes: None,
+                schedule_to_start: Vec::new(),
+            },
+            oldest_task: None,
+            draining: false,
+            reloads_credentials: true,
+            polled: vec![activity_queue()],
+        }),
+        never_reported: false,
+        cpu: Seen::unknown("not asked"),
+    }
+}

@@ -1,0 +1,201 @@
+//! Properties of plans: they converge from any crash point and stay, never destroy blind, and choose victims that can go.
+
+mod common;
+
+use common::{Cluster, a_fleet, autoscaled, t0};
+use fleet_core::autoscale::Seen;
+use fleet_core::rules::scale::VICTIM_COST;
+use fleet_core::{Child, ConditionType, Desired, Memory, NoticeReason, Pass, Reason, Step, Truth, plan};
+use jiff::SignedDuration;
+use proptest::prelude::*;
+
+fn seconds(n: i64) -> SignedDuration {
+    SignedDuration::from_secs(n)
+}
+
+/// Runs passes until a plan is empty twice in a row; each plan is cut after `cut` steps, as a crash would.
+fn converge(cluster: &mut Cluster, desired: &Desired, mut memory: Memory, cut: usize, keep_memory: bool) -> Memory {
+    let mut now = t0();
+    let mut quiet = 0;
+    for pass in 0..200 {
+        let p = plan(desired, &cluster.world, &memory, Pass::default(), now);
+        for step in p.steps.iter().take(if pass < 20 { cut } else { usize::MAX }) {
+            cluster.execute(desired, step, now).expect("the world did not change in between");
+        }
+        let waiting = p.memory.scale_in.is_some();
+        // A crash before the status was written forgets this pass.
+        if keep_memory || pass >= 20 {
+            memory = p.memory;
+        }
+        quiet = if p.steps.is_empty() && !waiting { quiet + 1 } else { 0 };
+        if quiet >= 3 {
+            return memory;
+        }
+        now += seconds(1);
+    }
+    panic!("no fixed point after 200 passes: {:?}", cluster.world);
+}
+
+#[test]
+fn a_new_fleet_gets_its_secret_before_the_deployment_that_mounts_it() {
+    let cluster = Cluster::empty();
+    let p = plan(&a_fleet(3), &cluster.world, &Memory::default(), Pass::default(), t0());
+    assert_eq!(
+        p.steps,
+        [Step::MakeControlSecret, Step::ApplyDeployment { replicas: Some(3) }, Step::ApplyBudget]
+    );
+}
+
+#[test]
+fn the_plan_of_a_converged_fleet_is_empty() {
+    let mut cluster = Cluster::empty();
+    let memory = converge(&mut cluster, &a_fleet(3), Memory::default(), usize::MAX, true);
+    let p = plan(&a_fleet(3), &cluster.world, &memory, Pass::default(), t0() + seconds(60));
+    assert_eq!(p.steps, []);
+    let ready = p.verdicts.iter().find(|v| v.condition == ConditionType::Ready).expect("is set");
+    assert_eq!((ready.truth, ready.reason), (Truth::True, Reason::Available), "{}", ready.message);
+}
+
+#[test]
+fn a_taken_name_stops_every_write_and_says_whose_it_is() {
+    let mut cluster = Cluster::empty();
+    cluster.world.deployment = Seen::Known(Child::Foreign { owner: "Helm release web".into() });
+    let p = plan(&a_fleet(3), &cluster.world, &Memory::default(), Pass::default(), t0());
+    assert_eq!(p.steps, []);
+    let stalled = p.verdicts.iter().find(|v| v.condition == ConditionType::Stalled).expect("is set");
+    assert_eq!(stalled.reason, Reason::NameTaken);
+    assert!(stalled.message.contains("Helm release web"), "{}", stalled.message);
+}
+
+#[test]
+fn scale_in_marks_idle_victims_first_and_lowers_the_size_a_second_later() {
+    let desired = a_fleet(3);
+    let mut cluster = Cluster::empty();
+    let memory = converge(&mut cluster, &desired, Memory::default(), usize::MAX, true);
+    cluster.busy("uid-0", 2, seconds(5));
+    cluster.busy("uid-2", 1, seconds(5));
+    let smaller = a_fleet(2);
+
+    let first = plan(&smaller, &cluster.world, &memory, Pass::default(), t0() + seconds(60));
+    assert_eq!(
+        first.steps,
+        [Step::MarkPod { name: "billing-uid-1".into(), uid: "uid-1".into(), victim: true }]
+    );
+    cluster.execute(&smaller, &first.steps[0], t0()).expect("pod exists");
+
+    let seen = plan(&smaller, &cluster.world, &first.memory, Pass::default(), t0() + seconds(61));
+    assert_eq!(seen.steps, [], "the ReplicaSet controller may not see the mark yet");
+    assert_eq!(seen.next_check, seconds(1));
+    let second = plan(&smaller, &cluster.world, &seen.memory, Pass::default(), t0() + seconds(62));
+    assert!(matches!(second.steps.as_slice(), [Step::Scale { from: 3, to: 2, .. }]), "{:?}", second.steps);
+    cluster.execute(&smaller, &second.steps[0], t0()).expect("fresh version");
+    assert!(cluster.pods().iter().all(|pod| pod.uid != "uid-1"), "the idle pod went");
+}
+
+#[test]
+fn a_pod_whose_task_outlasts_the_grace_is_never_a_victim() {
+    let mut cluster = Cluster::empty();
+    let memory = converge(&mut cluster, &a_fleet(2), Memory::default(), usize::MAX, true);
+    cluster.busy("uid-0", 1, seconds(61));
+    cluster.busy("uid-1", 1, seconds(3600));
+    let p = plan(&a_fleet(0), &cluster.world, &memory, Pass::default(), t0() + seconds(60));
+    assert_eq!(p.steps, []);
+    assert!(p.notices.iter().any(|n| n.reason == NoticeReason::ShutdownBudgetTooSmall), "{:?}", p.notices);
+}
+
+#[test]
+fn nobody_goes_while_a_pod_with_work_is_not_ready() {
+    let mut cluster = Cluster::empty();
+    let memory = converge(&mut cluster, &a_fleet(3), Memory::default(), usize::MAX, true);
+    cluster.busy("uid-0", 1, seconds(5));
+    cluster.pods().iter_mut().find(|pod| pod.uid == "uid-0").expect("exists").ready = None;
+    let p = plan(&a_fleet(2), &cluster.world, &memory, Pass::default(), t0() + seconds(60));
+    assert_eq!(p.steps, []);
+}
+
+#[test]
+fn an_abandoned_choice_is_taken_back() {
+    let mut cluster = Cluster::empty();
+    let memory = converge(&mut cluster, &a_fleet(2), Memory::default(), usize::MAX, true);
+    let first = plan(&a_fleet(1), &cluster.world, &memory, Pass::default(), t0() + seconds(60));
+    cluster.execute(&a_fleet(1), &first.steps[0], t0()).expect("pod exists");
+    let back = plan(&a_fleet(2), &cluster.world, &first.memory, Pass::default(), t0() + seconds(61));
+    assert!(matches!(back.steps.as_slice(), [Step::MarkPod { victim: false, .. }]), "{:?}", back.steps);
+}
+
+#[test]
+fn a_size_lowered_by_hand_is_put_right_at_once() {
+    let desired = autoscaled(3, 10);
+    let mut cluster = Cluster::empty();
+    let memory = converge(&mut cluster, &desired, Memory::default(), usize::MAX, true);
+    let view = cluster.deployment();
+    view.replicas = 1;
+    view.scale_managed = false;
+    let p = plan(&desired, &cluster.world, &memory, Pass::default(), t0() + seconds(60));
+    assert!(matches!(p.steps.as_slice(), [Step::Scale { from: 1, to: 3, .. }]), "{:?}", p.steps);
+    assert!(p.notices.iter().any(|n| n.reason == NoticeReason::ReplicasConflict), "{:?}", p.notices);
+}
+
+#[test]
+fn leaving_the_autoscaler_holds_the_size_until_replicas_changes() {
+    let mut cluster = Cluster::empty();
+    let memory = converge(&mut cluster, &autoscaled(3, 10), Memory::default(), usize::MAX, true);
+    let held = plan(&a_fleet(1), &cluster.world, &memory, Pass::default(), t0() + seconds(60));
+    assert_eq!(held.replicas, 3);
+    assert!(held.notices.iter().any(|n| n.reason == NoticeReason::ReplicasHeld));
+    let again = plan(&a_fleet(1), &cluster.world, &held.memory, Pass::default(), t0() + seconds(61));
+    assert_eq!((again.replicas, again.notices.len()), (3, 0), "said once");
+    let grown = plan(&a_fleet(5), &cluster.world, &again.memory, Pass::default(), t0() + seconds(62));
+    assert_eq!(grown.replicas, 5);
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn converges_from_any_crash_point(
+        size in 0u32..8, then in 0u32..8, cut in 0usize..4, keep_memory: bool,
+    ) {
+        let mut cluster = Cluster::empty();
+        let memory = converge(&mut cluster, &a_fleet(size), Memory::default(), cut, keep_memory);
+        let mut second = a_fleet(then);
+        second.deployment_hash = "d2".into();
+        let memory = converge(&mut cluster, &second, memory, cut, keep_memory);
+        prop_assert_eq!(cluster.deployment().replicas, then);
+        prop_assert_eq!(&cluster.applied_hash, "d2");
+        prop_assert!(cluster.pods().iter().all(|pod| pod.deletion_cost != Some(VICTIM_COST)));
+        let p = plan(&second, &cluster.world, &memory, Pass::default(), t0() + seconds(500));
+        prop_assert_eq!(p.steps, vec![]);
+    }
+
+    #[test]
+    fn never_destroys_blind(size in 1u32..8, pods_unknown: bool, deployment_unknown: bool, auto: bool) {
+        prop_assume!(pods_unknown || deployment_unknown);
+        let mut cluster = Cluster::empty();
+        let memory = converge(&mut cluster, &a_fleet(size), Memory::default(), usize::MAX, true);
+        if pods_unknown {
+            cluster.world.pods = Seen::unknown("watch is not synced");
+        }
+        if deployment_unknown {
+            cluster.world.deployment = Seen::unknown("watch is not synced");
+        }
+        let wanted = if auto { autoscaled(0, 10) } else { a_fleet(0) };
+        for pass in 0..10 {
+            let p = plan(&wanted, &cluster.world, &memory, Pass::default(), t0() + seconds(400 + pass));
+            for step in &p.steps {
+                if let Step::Scale { from, to, .. } = step {
+                    prop_assert!(to >= from, "scaled in without seeing the pods: {:?}", step);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn planned_twice_is_the_same(size in 0u32..8, then in 0u32..8) {
+        let mut cluster = Cluster::empty();
+        let memory = converge(&mut cluster, &a_fleet(size), Memory::default(), usize::MAX, true);
+        let at = t0() + seconds(60);
+        let once = plan(&a_fleet(then), &cluster.world, &memory, Pass::default(), at);
+        prop_assert_eq!(once, plan(&a_fleet(then), &cluster.world, &memory, Pass::default(), at));
+    }
+}
