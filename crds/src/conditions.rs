@@ -272,7 +272,7 @@ pub fn reference() -> String {
          <!-- Generated from crds/src/conditions.rs by `make generate`; do not edit. -->\n\n\
          A `TemporalWorker` has all of these conditions, a `TemporalConnection` has `Ready`, `Reconciling` and `Stalled`.\n\
          All are set on the first visit; what is not known yet is `Unknown` with reason `NotObserved`. `Reconciling` and\n\
-         `Stalled` are good when they are `False`.\n\n\
+         `Stalled` are good when they are `False`. In `Ready`, `Connected` and `Unreachable` belong to a `TemporalConnection`.\n\n\
          | condition | meaning | reasons when `True` | reasons when `False` |\n|---|---|---|---|\n",
     );
     for c in ConditionType::ALL {

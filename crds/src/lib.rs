@@ -7,10 +7,13 @@
 
 // `KubeSchema` copies each struct, with its visibility, into a function body.
 #![allow(unreachable_pub)]
+// Doc comments of fields are what `kubectl explain` prints: plain text.
+#![allow(clippy::doc_markdown)]
 
 pub mod autoscaling;
 pub mod conditions;
 pub mod crd;
+pub mod generated;
 pub mod names;
 pub mod pod;
 mod schema;
