@@ -17,7 +17,7 @@ const FLOOR: f64 = 0.1;
 /// Pause after throttling, unless the server names another.
 const PAUSE: Duration = Duration::from_secs(1);
 /// Longest pause that a server may ask for.
-const LONGEST_PAUSE: Duration = Duration::from_secs(60);
+const LONGEST_PAUSE: Duration = Duration::from_mins(1);
 
 /// Who shares a budget: all readers of one Temporal namespace at one address out of one Kubernetes namespace. Another tenant of
 /// the same address has its own, so that nobody can spend a stranger's.

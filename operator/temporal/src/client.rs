@@ -169,7 +169,7 @@ impl Temporal for Client {
             };
             let request = caller.request(temporal_namespace, request)?;
             let answer = caller.service.describe_task_queue(request).await;
-            Ok(convert::queue_state(caller.answer(
+            Ok(convert::queue_state(&caller.answer(
                 temporal_namespace,
                 "DescribeTaskQueue",
                 answer,

@@ -13,7 +13,7 @@ use rustls::{AlertDescription, CertificateError};
 use tonic::{Code, Status};
 
 use crate::address::AddressError;
-use crate::credentials::CredentialError;
+use crate::credentials::{ApiKey, CredentialError};
 use crate::port::Endpoint;
 
 /// Longest piece of remote text that is passed on [characters].
@@ -87,11 +87,14 @@ impl Error {
     /// What the failure asks for.
     pub fn class(&self) -> Class {
         match self {
-            Self::Address(_) | Self::Credentials(_) | Self::ClientCertificateExpired { .. } => Class::Invalid,
+            Self::Address(_)
+            | Self::Credentials(_)
+            | Self::ClientCertificateExpired { .. }
+            | Self::TemporalNamespaceNotFound { .. }
+            | Self::Metadata { .. } => Class::Invalid,
             Self::Connect { .. } | Self::Deadline { .. } | Self::Tls { .. } | Self::ServerCertificateExpired => {
                 Class::Unavailable
             }
-            Self::TemporalNamespaceNotFound { .. } | Self::Metadata { .. } => Class::Invalid,
             Self::Status { code, after, .. } => match code {
                 Code::Unauthenticated | Code::PermissionDenied => Class::Denied,
                 Code::ResourceExhausted => Class::Throttled {
@@ -157,17 +160,17 @@ impl Error {
     /// The connection that met this is not worth keeping: credentials refused, or the transport is gone.
     pub(crate) fn spoils_connection(&self) -> bool {
         match self {
-            Self::Deadline { .. } => true,
             Self::Status { code, .. } => {
                 matches!(code, Code::Unauthenticated | Code::PermissionDenied | Code::Unavailable)
             }
+            Self::TemporalNamespaceNotFound { .. } | Self::Metadata { .. } => false,
             Self::Address(_)
             | Self::Credentials(_)
             | Self::Connect { .. }
+            | Self::Deadline { .. }
             | Self::Tls { .. }
             | Self::ServerCertificateExpired
             | Self::ClientCertificateExpired { .. } => true,
-            Self::TemporalNamespaceNotFound { .. } | Self::Metadata { .. } => false,
         }
     }
 
@@ -319,7 +322,7 @@ pub fn sanitise(text: &str, endpoint: &Endpoint) -> String {
     let mut text: String = text.chars().take(16 * REMOTE_TEXT).collect();
     let secrets = endpoint
         .api_key()
-        .map(|key| key.secret())
+        .map(ApiKey::secret)
         .into_iter()
         .chain(endpoint.headers().values());
     for secret in secrets {

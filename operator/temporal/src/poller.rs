@@ -249,6 +249,7 @@ impl Observatory {
 }
 
 /// How often a source is read.
+#[derive(Clone, Copy)]
 struct Pace {
     interval: Duration,
     shortest: Duration,

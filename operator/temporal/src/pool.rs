@@ -13,7 +13,7 @@ use crate::error::Error;
 use crate::port::EndpointKey;
 
 /// A connection that nobody used for so long is closed: longer than the calmest reading of a live endpoint.
-const IDLE: Duration = Duration::from_secs(60);
+const IDLE: Duration = Duration::from_mins(1);
 
 /// Open connections. Clones share them.
 #[derive(Clone, Debug, Default)]

@@ -51,7 +51,7 @@ impl Asked {
         by.values()
             .min()
             .copied()
-            .unwrap_or(Duration::from_secs(60))
+            .unwrap_or(Duration::from_mins(1))
             .max(self.shortest_allowed)
     }
 

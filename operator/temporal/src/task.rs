@@ -12,7 +12,7 @@ use crate::budget::BudgetKey;
 use crate::error::Error;
 use crate::gate::{Closed, Gate};
 use crate::poller::Context;
-use crate::reading::{Failure, Reading};
+use crate::reading::Reading;
 use crate::schedule::Asked;
 
 /// Everything that the loop of one source works with.

@@ -3,8 +3,7 @@ use async_trait::async_trait;
 use fleet_core::TaskType;
 use fleet_temporal::contract::{self, Arrange};
 use fleet_temporal::fake::Fake;
-use fleet_temporal::{Endpoint, Scope};
-use jiff::Timestamp;
+use fleet_temporal::{Endpoint, Scope, system_clock};
 
 struct Script(Fake);
 
@@ -21,7 +20,7 @@ impl Arrange for Script {
             queue,
             TaskType::Workflow,
             identity,
-            Timestamp::now(),
+            system_clock()(),
         );
     }
 }
