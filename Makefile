@@ -8,6 +8,7 @@ SHELL := bash
 CACHE := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/temporal-fleet
 HELM := $(CACHE)/bin/helm
 DENY := $(CACHE)/cargo-deny/bin/cargo-deny
+MUSL := x86_64-unknown-linux-musl
 CLUSTER := cargo run -q -p fleet-e2e --bin local-cluster --
 export PATH := $(CACHE)/bin:$(PATH)
 
@@ -20,7 +21,7 @@ else
 unexport KUBECONFIG
 endif
 # Sets KUBECONFIG in a recipe: the foreign cluster's, or that of the local one, brought up if it is down.
-USE_CLUSTER = $(if $(FOREIGN),true,eval "$$($(CLUSTER) up)")
+USE_CLUSTER = $(if $(FOREIGN),true,exports=$$($(CLUSTER) up) && eval "$$exports")
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-13s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -33,7 +34,7 @@ demo: $(if $(FOREIGN),$(HELM),setup images) ## the whole loop on a real cluster,
 
 down: cluster-down ## remove all that demo and tests started
 
-cluster-up: setup images ## bring the local cluster up; prints the line that points kubectl at it
+cluster-up: setup ## bring the local cluster up; prints the line that points kubectl at it
 	$(CLUSTER) up
 
 cluster-down: ## take the local cluster down; caches stay
@@ -53,16 +54,18 @@ test-faults: $(if $(FOREIGN),$(HELM),setup images) ## the long faults: minutes w
 lint: $(HELM) ## formatting, clippy, dependency arrows, generated files, chart
 	cargo fmt --all --check
 	cargo clippy -q --workspace --all-targets -- -D warnings
-	cargo run -q -p fleet-e2e --bin lint-arrows
+	cargo run -q -p fleet-e2e --bin lint -- arrows
 	cargo run -q -p fleet-crds --bin crdgen -- --check
-	cargo run -q -p fleet-e2e --bin lint-chart -- $(HELM) charts/temporal-fleet
+	cargo run -q -p fleet-e2e --bin lint -- chart $(HELM) charts/temporal-fleet
 
 audit: $(DENY) ## licences, sources, bans; advisories if their database can be had
 	$(DENY) check bans licenses sources
 	@if $(DENY) fetch db; then $(DENY) check --disable-fetch advisories; else echo "advisories: NOT RUN, no advisory database"; fi
 
 images: ## static binaries and their OCI archives under target/images
-	cargo run -q -p fleet-e2e --bin image -- all target/images
+	@rustup target list --installed | grep -qx $(MUSL) || rustup target add $(MUSL)
+	cargo build --profile image --target $(MUSL) -p fleet-operator --bin temporal-fleet-operator -p fleet-worker --example data_processing
+	cargo run -q -p fleet-e2e --bin image -- operator worker
 
 generate: ## write the generated files: custom resource definitions, their copies in the chart, reference tables
 	cargo run -q -p fleet-crds --bin crdgen

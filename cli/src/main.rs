@@ -1,1 +1,37 @@
-fn main() {}
+//! `kubectl temporal-worker`: see a fleet as a tree. The binary only parses, connects and prints; what is shown is made by
+//! [`model`] and [`view`], which are pure.
+
+mod args;
+mod cluster;
+mod model;
+#[cfg(test)]
+mod tests;
+mod view;
+mod watch;
+
+use args::{Cli, Get, Verb};
+use clap::Parser as _;
+use cluster::Cluster;
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> anyhow::Result<()> {
+    let cli = Cli::parse();
+    rustls::crypto::ring::default_provider()
+        .install_default()
+        .map_err(|_| anyhow::anyhow!("another TLS provider is installed already"))?;
+    match cli.verb {
+        Verb::Get(get) => self::get(&get).await,
+    }
+}
+
+async fn get(get: &Get) -> anyhow::Result<()> {
+    let cluster = Cluster::connect(&get.target).await?;
+    // Also before a watch: a wrong name or a missing kind is said at once instead of shown as emptiness.
+    let snapshot = cluster.snapshot(get.name.as_deref()).await?;
+    if get.watch {
+        return watch::run(&cluster, get.name.as_deref(), get.pods).await;
+    }
+    cluster::not_empty(&snapshot, &cluster)?;
+    print!("{}", view::tree(&model::fleets(&snapshot, watch::now()), get.pods));
+    Ok(())
+}

@@ -1,0 +1,29 @@
+//! The Helm chart's rules, checked on real renderings by the real Helm: the matrix of values, what every manifest must
+//! keep, and that values, schema and templates name the same things.
+
+mod helm;
+mod manifests;
+mod matrix;
+mod values;
+
+pub use helm::{Error, Helm};
+pub use matrix::{Case, cases};
+
+/// Namespace that all renderings are made for.
+pub const NAMESPACE: &str = "temporal-fleet-system";
+
+/// Runs every check; each finding is a sentence that names the case of the matrix, or the value.
+pub fn findings(helm: &Helm) -> Result<Vec<String>, Error> {
+    helm.lint()?;
+    let defaults = helm.default_values()?;
+    let mut found = values::findings(helm, &defaults)?;
+    for case in cases(&defaults) {
+        let documents = helm.render(NAMESPACE, &case.values)?;
+        found.extend(
+            manifests::findings(&documents, NAMESPACE)
+                .into_iter()
+                .map(|finding| format!("with {}: {finding}", case.name)),
+        );
+    }
+    Ok(found)
+}
