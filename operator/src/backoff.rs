@@ -39,7 +39,10 @@ pub struct Backoff {
 impl Backoff {
     /// No failures yet. Two processes with two seeds jitter apart.
     pub fn new(seed: impl Into<String>) -> Self {
-        Self { seed: seed.into(), streaks: Mutex::default() }
+        Self {
+            seed: seed.into(),
+            streaks: Mutex::default(),
+        }
     }
 
     /// The wait after one more failure of the object `uid`.
@@ -61,9 +64,18 @@ impl Backoff {
             Class::Denied | Class::Invalid => spread(RESYNC),
         };
         // Within one class the interval never falls, whatever the jitter says.
-        let floor = old.filter(|streak| streak.class == class.as_str()).map_or(Duration::ZERO, |streak| streak.last);
+        let floor = old
+            .filter(|streak| streak.class == class.as_str())
+            .map_or(Duration::ZERO, |streak| streak.last);
         let last = wait.max(floor);
-        streaks.insert(uid.to_owned(), Streak { failures, class: class.as_str(), last });
+        streaks.insert(
+            uid.to_owned(),
+            Streak {
+                failures,
+                class: class.as_str(),
+                last,
+            },
+        );
         last
     }
 
@@ -99,7 +111,9 @@ mod tests {
     #[test]
     fn an_outage_is_met_with_longer_and_longer_waits_up_to_the_cap() {
         let backoff = Backoff::new("s");
-        let waits: Vec<f64> = (0..20).map(|_| backoff.failed("a", Class::Unavailable).as_secs_f64()).collect();
+        let waits: Vec<f64> = (0..20)
+            .map(|_| backoff.failed("a", Class::Unavailable).as_secs_f64())
+            .collect();
         assert!((0.5..1.5).contains(&waits[0]), "{waits:?}");
         assert!(waits.iter().all(|wait| *wait <= 450.0), "{waits:?}");
         assert!(waits[19] >= 150.0, "{waits:?}");
@@ -125,17 +139,24 @@ mod tests {
     fn each_class_has_its_pace() {
         let first = |class| Backoff::new("s").failed("a", class);
         assert!(first(Class::Conflict) < Duration::from_millis(80));
-        let asked = first(Class::Throttled { after: Some(SignedDuration::from_secs(30)) });
+        let asked = first(Class::Throttled {
+            after: Some(SignedDuration::from_secs(30)),
+        });
         assert!((30.0..40.0).contains(&asked.as_secs_f64()), "{asked:?}");
         for class in [Class::Denied, Class::Invalid] {
-            assert!((300.0..900.0).contains(&first(class).as_secs_f64()), "a slow resync: a change wakes it");
+            assert!(
+                (300.0..900.0).contains(&first(class).as_secs_f64()),
+                "a slow resync: a change wakes it"
+            );
         }
     }
 
     #[test]
     fn objects_that_fail_together_do_not_return_together() {
         let backoff = Backoff::new("s");
-        let mut waits: Vec<Duration> = (0..100).map(|n| backoff.failed(&n.to_string(), Class::Unavailable)).collect();
+        let mut waits: Vec<Duration> = (0..100)
+            .map(|n| backoff.failed(&n.to_string(), Class::Unavailable))
+            .collect();
         waits.sort_unstable();
         waits.dedup();
         assert!(waits.len() > 90);

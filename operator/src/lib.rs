@@ -1,6 +1,24 @@
 //! The operator as a library: everything that talks to Kubernetes. The binary only parses its arguments and calls it.
 
+pub mod args;
 pub mod backoff;
+pub mod claims;
+pub mod connection;
+pub mod context;
+pub mod control_secret;
+pub mod controllers;
+pub mod health;
 pub mod k8s;
 pub mod leader;
+pub mod metered;
+pub mod metrics;
 pub mod random;
+pub mod render;
+pub mod run;
+pub mod secrets;
+pub mod serve;
+pub mod signals;
+pub mod stores;
+pub mod telemetry;
+pub mod temporal;
+pub mod watches;

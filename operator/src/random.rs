@@ -16,7 +16,12 @@ impl Jitter {
     /// The sequence of a text: an identity, a UID.
     pub fn seeded_by(text: &str) -> Self {
         let digest = Sha256::digest(text.as_bytes());
-        Self(digest.iter().take(8).fold(0, |seed, byte| (seed << 8) | u64::from(*byte)))
+        Self(
+            digest
+                .iter()
+                .take(8)
+                .fold(0, |seed, byte| (seed << 8) | u64::from(*byte)),
+        )
     }
 
     /// The next number, in `[0, 1)`.
@@ -33,9 +38,14 @@ impl Jitter {
 
 /// Bytes as lower-case hexadecimal digits, two for each.
 pub fn hex(bytes: &[u8]) -> String {
-    const DIGITS: [char; 16] = ['0', '1', '2', '3', '4', '5', '6', '7', '8', '9', 'a', 'b', 'c', 'd', 'e', 'f'];
+    const DIGITS: [char; 16] = [
+        '0', '1', '2', '3', '4', '5', '6', '7', '8', '9', 'a', 'b', 'c', 'd', 'e', 'f',
+    ];
     let digit = |nibble: u8| DIGITS.get(usize::from(nibble)).copied().unwrap_or('0');
-    bytes.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]).collect()
+    bytes
+        .iter()
+        .flat_map(|byte| [digit(byte >> 4), digit(byte & 15)])
+        .collect()
 }
 
 #[cfg(test)]
@@ -51,7 +61,11 @@ mod tests {
     fn a_seed_fixes_the_sequence_and_the_numbers_fill_the_interval() {
         let (mut a, mut b) = (Jitter::seeded_by("a"), Jitter::seeded_by("a"));
         let numbers: Vec<f64> = (0..1000).map(|_| a.unit()).collect();
-        assert!(numbers.iter().all(|number| (0.0..1.0).contains(number) && (number - b.unit()).abs() < f64::EPSILON));
+        assert!(
+            numbers
+                .iter()
+                .all(|number| (0.0..1.0).contains(number) && (number - b.unit()).abs() < f64::EPSILON)
+        );
         let mean = numbers.iter().sum::<f64>() / 1000.0;
         assert!((mean - 0.5).abs() < 0.05, "{mean}");
         assert!((Jitter::seeded_by("b").unit() - numbers[0]).abs() > f64::EPSILON);

@@ -36,12 +36,18 @@ pub struct Precondition {
 impl Precondition {
     /// The object is the one that was read, whatever was written to it since.
     pub fn same_object(meta: &ObjectMeta) -> Self {
-        Self { uid: meta.uid.clone(), resource_version: None }
+        Self {
+            uid: meta.uid.clone(),
+            resource_version: None,
+        }
     }
 
     /// The object is the one that was read, and unchanged.
     pub fn unchanged(meta: &ObjectMeta) -> Self {
-        Self { uid: meta.uid.clone(), resource_version: meta.resource_version.clone() }
+        Self {
+            uid: meta.uid.clone(),
+            resource_version: meta.resource_version.clone(),
+        }
     }
 
     fn write_into(&self, metadata: &mut Map<String, Value>) {
@@ -94,10 +100,14 @@ impl Rendered {
     #[must_use]
     pub fn with(&self, path: &[&str], value: Option<Value>) -> Self {
         let mut rendered = self.clone();
-        let Some((value, (last, parents))) = value.zip(path.split_last()) else { return rendered };
+        let Some((value, (last, parents))) = value.zip(path.split_last()) else {
+            return rendered;
+        };
         let mut node = &mut rendered.body;
         for name in parents {
-            let Some(object) = node.as_object_mut() else { return rendered };
+            let Some(object) = node.as_object_mut() else {
+                return rendered;
+            };
             node = object.entry((*name).to_owned()).or_insert_with(|| json!({}));
         }
         if let Some(object) = node.as_object_mut() {
@@ -135,7 +145,12 @@ where
     let mut body = rendered.body.clone();
     precondition.write_into(metadata_of(&mut body, &rendered.what)?);
     let params = PatchParams::apply(manager).force();
-    cluster.write(format!("apply {}", rendered.what), api.patch(&rendered.name, &params, &Patch::Apply(&body))).await
+    cluster
+        .write(
+            format!("apply {}", rendered.what),
+            api.patch(&rendered.name, &params, &Patch::Apply(&body)),
+        )
+        .await
 }
 
 /// Applies a part of an object, as `manager`, without hash: the annotation of one pod, say. `fields` is what stands beside API
@@ -157,11 +172,19 @@ where
 {
     let what = format!("{} {name}", K::kind(&()));
     if precondition.uid.is_none() {
-        return Err(Error::Unsendable { what: format!("apply a part of {what}"), why: "no UID is given".into() });
+        return Err(Error::Unsendable {
+            what: format!("apply a part of {what}"),
+            why: "no UID is given".into(),
+        });
     }
     let body = partial::<K>(&what, name, fields, precondition)?;
     let params = PatchParams::apply(manager).force();
-    cluster.write(format!("apply a part of {what}"), api.patch(name, &params, &Patch::Apply(&body))).await
+    cluster
+        .write(
+            format!("apply a part of {what}"),
+            api.patch(name, &params, &Patch::Apply(&body)),
+        )
+        .await
 }
 
 /// Applies the status of the object with the UID in `precondition`, as `manager`: the whole of it, as what is left out is
@@ -181,11 +204,18 @@ where
     K: Resource<DynamicType = ()> + Clone + Debug + DeserializeOwned,
 {
     let what = format!("the status of {} {name}", K::kind(&()));
-    let status = serde_json::to_value(status)
-        .map_err(|error| Error::Unsendable { what: format!("apply {what}"), why: error.to_string() })?;
+    let status = serde_json::to_value(status).map_err(|error| Error::Unsendable {
+        what: format!("apply {what}"),
+        why: error.to_string(),
+    })?;
     let body = partial::<K>(&what, name, &json!({ "status": status }), precondition)?;
     let params = PatchParams::apply(manager).force();
-    cluster.write(format!("apply {what}"), api.patch_status(name, &params, &Patch::Apply(&body))).await
+    cluster
+        .write(
+            format!("apply {what}"),
+            api.patch_status(name, &params, &Patch::Apply(&body)),
+        )
+        .await
 }
 
 /// Sets the replicas of a Deployment through its scale subresource, as `manager`, with force: `kubectl scale` becomes an owner
@@ -211,7 +241,12 @@ pub async fn apply_scale(
     precondition.write_into(metadata_of(&mut body, &what)?);
     let api: Api<Deployment> = Api::namespaced(cluster.client(), namespace);
     let params = PatchParams::apply(manager).force();
-    cluster.write(format!("apply {what}"), api.patch_scale(name, &params, &Patch::Apply(&body))).await
+    cluster
+        .write(
+            format!("apply {what}"),
+            api.patch_scale(name, &params, &Patch::Apply(&body)),
+        )
+        .await
 }
 
 /// Restarts the pods of a Deployment in place, as `kubectl rollout restart` does: stamps the template with a time.
@@ -227,7 +262,15 @@ pub async fn stamp_template(
     at: Timestamp,
 ) -> Result<Deployment, Error> {
     let fields = json!({"spec": {"template": {"metadata": {"annotations": {annotation: at.to_string()}}}}});
-    apply_part(cluster, api, manager, &live.name_any(), &fields, &Precondition::same_object(&live.metadata)).await
+    apply_part(
+        cluster,
+        api,
+        manager,
+        &live.name_any(),
+        &fields,
+        &Precondition::same_object(&live.metadata),
+    )
+    .await
 }
 
 fn partial<K: Resource<DynamicType = ()>>(
@@ -238,7 +281,10 @@ fn partial<K: Resource<DynamicType = ()>>(
 ) -> Result<Value, Error> {
     let mut body = fields.clone();
     let Some(object) = body.as_object_mut() else {
-        return Err(Error::Unsendable { what: format!("apply {what}"), why: "it is no object".into() });
+        return Err(Error::Unsendable {
+            what: format!("apply {what}"),
+            why: "it is no object".into(),
+        });
     };
     object.insert("apiVersion".into(), json!(K::api_version(&())));
     object.insert("kind".into(), json!(K::kind(&())));
@@ -252,8 +298,15 @@ fn partial<K: Resource<DynamicType = ()>>(
 
 fn to_json<K: Resource<DynamicType = ()> + Serialize>(object: &K) -> Result<(String, String, Value), Error> {
     let what = describe(object);
-    let unsendable = |why: String| Error::Unsendable { what: format!("apply {what}"), why };
-    let name = object.meta().name.clone().ok_or_else(|| unsendable("it has no name".into()))?;
+    let unsendable = |why: String| Error::Unsendable {
+        what: format!("apply {what}"),
+        why,
+    };
+    let name = object
+        .meta()
+        .name
+        .clone()
+        .ok_or_else(|| unsendable("it has no name".into()))?;
     let body = serde_json::to_value(object).map_err(|error| unsendable(error.to_string()))?;
     Ok((what, name, body))
 }
@@ -261,7 +314,10 @@ fn to_json<K: Resource<DynamicType = ()> + Serialize>(object: &K) -> Result<(Str
 fn metadata_of<'a>(body: &'a mut Value, what: &str) -> Result<&'a mut Map<String, Value>, Error> {
     body.get_mut("metadata")
         .and_then(Value::as_object_mut)
-        .ok_or_else(|| Error::Unsendable { what: format!("apply {what}"), why: "it has no metadata".into() })
+        .ok_or_else(|| Error::Unsendable {
+            what: format!("apply {what}"),
+            why: "it has no metadata".into(),
+        })
 }
 
 /// SHA-256 over the JSON with sorted keys, first 16 hex digits.

@@ -52,7 +52,9 @@ pub async fn connect(observer: Observer) -> Result<Client, kube::Error> {
 pub fn client(mut config: Config, observer: Observer) -> Result<Client, kube::Error> {
     config.connect_timeout = Some(CONNECT_TIMEOUT);
     config.default_retry = false;
-    Ok(ClientBuilder::try_from(config)?.with_layer(&ObserveLayer(observer)).build())
+    Ok(ClientBuilder::try_from(config)?
+        .with_layer(&ObserveLayer(observer))
+        .build())
 }
 
 /// Adds [`Observe`] to a stack.
@@ -63,7 +65,10 @@ impl<S> Layer<S> for ObserveLayer {
     type Service = Observe<S>;
 
     fn layer(&self, inner: S) -> Observe<S> {
-        Observe { inner, observer: Arc::clone(&self.0) }
+        Observe {
+            inner,
+            observer: Arc::clone(&self.0),
+        }
     }
 }
 
@@ -88,7 +93,11 @@ where
     }
 
     fn call(&mut self, request: Request<Body>) -> Self::Future {
-        let mut answered = Answered { method: method_of(&request), path: request.uri().path().to_owned(), code: None };
+        let mut answered = Answered {
+            method: method_of(&request),
+            path: request.uri().path().to_owned(),
+            code: None,
+        };
         let observer = Arc::clone(&self.observer);
         let answer = self.inner.call(request);
         Box::pin(async move {
@@ -113,7 +122,8 @@ fn method_of<B>(request: &Request<B>) -> &'static str {
 }
 
 fn is_watch(uri: &Uri) -> bool {
-    uri.query().is_some_and(|query| query.split('&').any(|part| part == "watch=true"))
+    uri.query()
+        .is_some_and(|query| query.split('&').any(|part| part == "watch=true"))
 }
 
 #[cfg(test)]
@@ -132,7 +142,9 @@ mod tests {
         let server = tower::service_fn(|_: Request<Body>| async {
             Ok::<_, Infallible>(Response::builder().status(503).body(Body::empty()).unwrap())
         });
-        let layer = ObserveLayer(Arc::new(move |answered: &Answered| sink.lock().unwrap().push(answered.clone())));
+        let layer = ObserveLayer(Arc::new(move |answered: &Answered| {
+            sink.lock().unwrap().push(answered.clone())
+        }));
         let client = ClientBuilder::new(server, "default").with_layer(&layer).build();
         let api: Api<Pod> = Api::namespaced(client, "ns");
         assert!(api.get("a").await.is_err());
@@ -141,8 +153,16 @@ mod tests {
         assert_eq!(
             *seen.lock().unwrap(),
             [
-                Answered { method: "GET", path: format!("{path}/a"), code: Some(503) },
-                Answered { method: "WATCH", path: path.into(), code: Some(503) },
+                Answered {
+                    method: "GET",
+                    path: format!("{path}/a"),
+                    code: Some(503)
+                },
+                Answered {
+                    method: "WATCH",
+                    path: path.into(),
+                    code: Some(503)
+                },
             ]
         );
     }

@@ -66,7 +66,12 @@ pub enum Change {
 /// Sets one condition. `now` becomes the time of transition only if the status changes. The order of the list stays; a new type goes
 /// to its end. The observed generation never goes back.
 pub fn set(conditions: &mut Vec<Condition>, verdict: Verdict, generation: Option<i64>, now: Timestamp) -> Change {
-    let Verdict { type_, status, reason, mut message } = verdict;
+    let Verdict {
+        type_,
+        status,
+        reason,
+        mut message,
+    } = verdict;
     cut(&mut message, MESSAGE_LIMIT);
     let Some(old) = conditions.iter_mut().find(|condition| condition.type_ == type_) else {
         conditions.push(Condition {
@@ -118,18 +123,38 @@ mod tests {
     }
 
     fn ready(status: Status, reason: &str, message: &str) -> Verdict {
-        Verdict { type_: "Ready".into(), status, reason: reason.into(), message: message.into() }
+        Verdict {
+            type_: "Ready".into(),
+            status,
+            reason: reason.into(),
+            message: message.into(),
+        }
     }
 
     #[test]
     fn the_time_of_transition_moves_with_the_status_only() {
         let mut list = Vec::new();
-        assert_eq!(set(&mut list, ready(Status::False, "A", "m"), Some(1), at(10)), Change::Transitioned);
-        assert_eq!(set(&mut list, ready(Status::False, "A", "m"), Some(1), at(20)), Change::Unchanged);
-        assert_eq!(set(&mut list, ready(Status::False, "B", "n"), Some(1), at(30)), Change::Updated);
-        assert_eq!(set(&mut list, ready(Status::False, "B", "n"), Some(2), at(40)), Change::Updated);
+        assert_eq!(
+            set(&mut list, ready(Status::False, "A", "m"), Some(1), at(10)),
+            Change::Transitioned
+        );
+        assert_eq!(
+            set(&mut list, ready(Status::False, "A", "m"), Some(1), at(20)),
+            Change::Unchanged
+        );
+        assert_eq!(
+            set(&mut list, ready(Status::False, "B", "n"), Some(1), at(30)),
+            Change::Updated
+        );
+        assert_eq!(
+            set(&mut list, ready(Status::False, "B", "n"), Some(2), at(40)),
+            Change::Updated
+        );
         assert_eq!(list[0].last_transition_time.0, at(10));
-        assert_eq!(set(&mut list, ready(Status::True, "C", "o"), Some(2), at(50)), Change::Transitioned);
+        assert_eq!(
+            set(&mut list, ready(Status::True, "C", "o"), Some(2), at(50)),
+            Change::Transitioned
+        );
         assert_eq!(list.len(), 1);
         assert_eq!(list[0].last_transition_time.0, at(50));
         assert_eq!(list[0].observed_generation, Some(2));
@@ -148,8 +173,12 @@ mod tests {
     fn other_conditions_stay_where_they_are() {
         let mut list = Vec::new();
         set(&mut list, ready(Status::True, "A", ""), None, at(1));
-        let stalled =
-            Verdict { type_: "Stalled".into(), status: Status::Unknown, reason: "B".into(), message: String::new() };
+        let stalled = Verdict {
+            type_: "Stalled".into(),
+            status: Status::Unknown,
+            reason: "B".into(),
+            message: String::new(),
+        };
         set(&mut list, stalled, None, at(1));
         set(&mut list, ready(Status::False, "C", ""), None, at(2));
         let types: Vec<&str> = list.iter().map(|condition| condition.type_.as_str()).collect();

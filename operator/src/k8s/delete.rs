@@ -20,7 +20,10 @@ where
 {
     let what = format!("delete {} {name}", K::kind(&()));
     if precondition.uid.is_none() {
-        return Err(Error::Unsendable { what, why: "no UID is given".into() });
+        return Err(Error::Unsendable {
+            what,
+            why: "no UID is given".into(),
+        });
     }
     let Precondition { uid, resource_version } = precondition.clone();
     let params = DeleteParams::background().preconditions(Preconditions { resource_version, uid });
@@ -40,7 +43,10 @@ mod tests {
     use crate::k8s::testing::{Answer, mock};
 
     fn seen() -> Precondition {
-        Precondition { uid: Some("u1".into()), resource_version: Some("7".into()) }
+        Precondition {
+            uid: Some("u1".into()),
+            resource_version: Some("7".into()),
+        }
     }
 
     #[tokio::test]
@@ -50,7 +56,10 @@ mod tests {
         assert!(delete(&cluster, &api, "a", &seen()).await.unwrap());
         let call = &calls.take()[0];
         assert_eq!(call.line(), "DELETE /api/v1/namespaces/ns/secrets/a");
-        assert_eq!(call.body["preconditions"], serde_json::json!({"uid": "u1", "resourceVersion": "7"}));
+        assert_eq!(
+            call.body["preconditions"],
+            serde_json::json!({"uid": "u1", "resourceVersion": "7"})
+        );
         assert_eq!(call.body["propagationPolicy"], "Background");
     }
 
@@ -65,9 +74,18 @@ mod tests {
     async fn another_object_of_the_same_name_stays() {
         let (cluster, calls) = mock(|_| Answer::failure(409, "Conflict"));
         let api: Api<Secret> = Api::namespaced(cluster.client(), "ns");
-        assert_eq!(delete(&cluster, &api, "a", &seen()).await.unwrap_err().class(), Class::Conflict);
+        assert_eq!(
+            delete(&cluster, &api, "a", &seen()).await.unwrap_err().class(),
+            Class::Conflict
+        );
         assert_eq!(calls.take().len(), 1);
-        assert_eq!(delete(&cluster, &api, "a", &Precondition::default()).await.unwrap_err().class(), Class::Bug);
+        assert_eq!(
+            delete(&cluster, &api, "a", &Precondition::default())
+                .await
+                .unwrap_err()
+                .class(),
+            Class::Bug
+        );
         assert!(calls.take().is_empty(), "without a UID nothing is sent");
     }
 }

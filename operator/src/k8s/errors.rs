@@ -51,7 +51,8 @@ impl Error {
 
     /// The server says that a quota of the Kubernetes namespace is used up.
     pub fn is_quota_exceeded(&self) -> bool {
-        self.status().is_some_and(|status| status.is_forbidden() && status.message.contains("exceeded quota"))
+        self.status()
+            .is_some_and(|status| status.is_forbidden() && status.message.contains("exceeded quota"))
     }
 
     /// The object, its Kubernetes namespace or its kind does not exist.
@@ -84,9 +85,10 @@ pub fn class_of(error: &kube::Error) -> Class {
     match error {
         kube::Error::Api(status) => class_of_status(status),
         // We built something that is no request, or read something that is no answer.
-        kube::Error::BuildRequest(_) | kube::Error::HttpError(_) | kube::Error::SerdeError(_) | kube::Error::FromUtf8(_) => {
-            Class::Bug
-        }
+        kube::Error::BuildRequest(_)
+        | kube::Error::HttpError(_)
+        | kube::Error::SerdeError(_)
+        | kube::Error::FromUtf8(_) => Class::Bug,
         // Connection, TLS, tokens that could not be read: the world around us, and it may pass.
         _ => Class::Unavailable,
     }
@@ -106,7 +108,9 @@ fn class_of_status(status: &Status) -> Class {
     match status.code {
         429 => {
             let after = status.details.as_ref().map_or(0, |details| details.retry_after_seconds);
-            Class::Throttled { after: (after > 0).then(|| SignedDuration::from_secs(i64::from(after))) }
+            Class::Throttled {
+                after: (after > 0).then(|| SignedDuration::from_secs(i64::from(after))),
+            }
         }
         // 401: the token was rotated under us, the next call reads the new one. 410: the snapshot is too old.
         401 | 410 => Class::Unavailable,
@@ -156,7 +160,9 @@ mod tests {
     fn api(code: u16, reason: &str, message: &str) -> Error {
         Error::Call {
             what: "apply Deployment a/b".into(),
-            source: Box::new(kube::Error::Api(Status::failure(message, reason).with_code(code).boxed())),
+            source: Box::new(kube::Error::Api(
+                Status::failure(message, reason).with_code(code).boxed(),
+            )),
         }
     }
 
@@ -187,12 +193,20 @@ mod tests {
         let mut status = Status::failure("slow down", "TooManyRequests").with_code(429);
         status.details = serde_json::from_str(r#"{"retryAfterSeconds": 7}"#).ok();
         let class = class_of(&kube::Error::Api(status.boxed()));
-        assert_eq!(class, Class::Throttled { after: Some(SignedDuration::from_secs(7)) });
+        assert_eq!(
+            class,
+            Class::Throttled {
+                after: Some(SignedDuration::from_secs(7))
+            }
+        );
     }
 
     #[test]
     fn silence_is_unavailable() {
-        let error = Error::Deadline { what: "read Secret a/b".into(), after: Duration::from_secs(15) };
+        let error = Error::Deadline {
+            what: "read Secret a/b".into(),
+            after: Duration::from_secs(15),
+        };
         assert_eq!(error.class(), Class::Unavailable);
         assert_eq!(chain(&error), "failed to read Secret a/b: no answer within 15 s");
     }
@@ -208,7 +222,10 @@ mod tests {
         let error = api(403, "Forbidden", &"é".repeat(2000));
         let text = chain(&error);
         assert!(text.len() <= CHAIN_LIMIT, "{}", text.len());
-        assert!(text.starts_with("failed to apply Deployment a/b: ApiError: éé"), "{text}");
+        assert!(
+            text.starts_with("failed to apply Deployment a/b: ApiError: éé"),
+            "{text}"
+        );
         assert!(text.ends_with('…'));
         let mut tiny = String::from("äb");
         cut(&mut tiny, 1);

@@ -63,7 +63,13 @@ impl Publisher {
         let (mut controller, mut instance) = (controller.into(), instance.into());
         cut(&mut controller, 128);
         cut(&mut instance, 128);
-        Self { cluster, controller, instance, sent: Mutex::default(), serial: AtomicU64::default() }
+        Self {
+            cluster,
+            controller,
+            instance,
+            sent: Mutex::default(),
+            serial: AtomicU64::default(),
+        }
     }
 
     /// Publishes `notice` about `regarding`, unless one with the same object and reason was sent less than [`INTERVAL`] before `now`.
@@ -79,8 +85,16 @@ impl Publisher {
         let namespace = regarding.namespace.clone().unwrap_or_else(|| "default".into());
         let event = self.event(regarding, &namespace, notice, now);
         let api: Api<Event> = Api::namespaced(self.cluster.client(), &namespace);
-        let what = format!("publish event {} of {namespace}/{}", notice.reason, regarding.name.as_deref().unwrap_or("?"));
-        match self.cluster.write(what, api.create(&PostParams::default(), &event)).await {
+        let what = format!(
+            "publish event {} of {namespace}/{}",
+            notice.reason,
+            regarding.name.as_deref().unwrap_or("?")
+        );
+        match self
+            .cluster
+            .write(what, api.create(&PostParams::default(), &event))
+            .await
+        {
             Ok(_) => Ok(true),
             Err(error) => {
                 self.sent.lock().unwrap_or_else(PoisonError::into_inner).remove(&key);
@@ -105,16 +119,29 @@ impl Publisher {
     }
 
     fn event(&self, regarding: &ObjectReference, namespace: &str, notice: &Notice, now: Timestamp) -> Event {
-        let Notice { kind, reason, action, note } = notice.clone();
+        let Notice {
+            kind,
+            reason,
+            action,
+            note,
+        } = notice.clone();
         let (mut reason, mut action, mut note) = (reason, action, note);
         cut(&mut reason, 128);
         cut(&mut action, 128);
         cut(&mut note, NOTE_LIMIT);
         let serial = self.serial.fetch_add(1, Ordering::Relaxed);
         // Unique as client-go's: the object's name and the time; the serial parts events of one pass.
-        let name = format!("{}.{:x}{serial:x}", regarding.name.as_deref().unwrap_or("unnamed"), now.as_nanosecond());
+        let name = format!(
+            "{}.{:x}{serial:x}",
+            regarding.name.as_deref().unwrap_or("unnamed"),
+            now.as_nanosecond()
+        );
         Event {
-            metadata: ObjectMeta { name: Some(name), namespace: Some(namespace.into()), ..ObjectMeta::default() },
+            metadata: ObjectMeta {
+                name: Some(name),
+                namespace: Some(namespace.into()),
+                ..ObjectMeta::default()
+            },
             action: Some(action),
             event_time: Some(MicroTime(now)),
             note: Some(note),
@@ -148,7 +175,12 @@ mod tests {
     }
 
     fn notice(reason: &str, note: &str) -> Notice {
-        Notice { kind: Kind::Warning, reason: reason.into(), action: "Scale".into(), note: note.into() }
+        Notice {
+            kind: Kind::Warning,
+            reason: reason.into(),
+            action: "Scale".into(),
+            note: note.into(),
+        }
     }
 
     fn at(second: i64) -> Timestamp {
@@ -160,20 +192,54 @@ mod tests {
         let (cluster, calls) = mock(Answer::echo);
         let publisher = Publisher::new(cluster, "temporal-fleet.dev/operator", "pod-1");
         let (a, b) = (regarding("a"), regarding("b"));
-        assert!(publisher.publish(&a, &notice("ScaledUp", "1 -> 2"), at(1000)).await.unwrap());
-        assert!(!publisher.publish(&a, &notice("ScaledUp", "2 -> 3"), at(1059)).await.unwrap());
-        assert!(publisher.publish(&a, &notice("ScaledDown", "3 -> 2"), at(1059)).await.unwrap(), "another reason");
-        assert!(publisher.publish(&b, &notice("ScaledUp", "1 -> 2"), at(1059)).await.unwrap(), "another object");
-        assert!(publisher.publish(&a, &notice("ScaledUp", "3 -> 4"), at(1060)).await.unwrap());
+        assert!(
+            publisher
+                .publish(&a, &notice("ScaledUp", "1 -> 2"), at(1000))
+                .await
+                .unwrap()
+        );
+        assert!(
+            !publisher
+                .publish(&a, &notice("ScaledUp", "2 -> 3"), at(1059))
+                .await
+                .unwrap()
+        );
+        assert!(
+            publisher
+                .publish(&a, &notice("ScaledDown", "3 -> 2"), at(1059))
+                .await
+                .unwrap(),
+            "another reason"
+        );
+        assert!(
+            publisher
+                .publish(&b, &notice("ScaledUp", "1 -> 2"), at(1059))
+                .await
+                .unwrap(),
+            "another object"
+        );
+        assert!(
+            publisher
+                .publish(&a, &notice("ScaledUp", "3 -> 4"), at(1060))
+                .await
+                .unwrap()
+        );
         let calls = calls.take();
         assert_eq!(calls.len(), 4);
-        assert!(calls.iter().all(|call| call.line() == "POST /apis/events.k8s.io/v1/namespaces/shop/events"));
+        assert!(
+            calls
+                .iter()
+                .all(|call| call.line() == "POST /apis/events.k8s.io/v1/namespaces/shop/events")
+        );
         assert_eq!(calls[3].body["note"], "3 -> 4");
         assert_eq!(calls[3].body["type"], "Warning");
         assert_eq!(calls[3].body["reportingController"], "temporal-fleet.dev/operator");
         assert_eq!(calls[3].body["regarding"]["uid"], "a");
         assert_eq!(calls[3].body["eventTime"], "1970-01-01T00:17:40.000000Z");
-        let mut names: Vec<&str> = calls.iter().map(|call| call.body["metadata"]["name"].as_str().unwrap()).collect();
+        let mut names: Vec<&str> = calls
+            .iter()
+            .map(|call| call.body["metadata"]["name"].as_str().unwrap())
+            .collect();
         names.dedup();
         assert_eq!(names.len(), 4, "names are unique, of one instant too");
     }
@@ -182,8 +248,18 @@ mod tests {
     async fn a_failure_does_not_silence_the_next() {
         let (cluster, calls) = mock(|_| Answer::failure(503, "ServiceUnavailable"));
         let publisher = Publisher::new(cluster, "c", "i");
-        assert!(publisher.publish(&regarding("a"), &notice("R", "n"), at(10)).await.is_err());
-        assert!(publisher.publish(&regarding("a"), &notice("R", "n"), at(11)).await.is_err());
+        assert!(
+            publisher
+                .publish(&regarding("a"), &notice("R", "n"), at(10))
+                .await
+                .is_err()
+        );
+        assert!(
+            publisher
+                .publish(&regarding("a"), &notice("R", "n"), at(11))
+                .await
+                .is_err()
+        );
         assert_eq!(calls.take().len(), 2);
     }
 
@@ -191,8 +267,18 @@ mod tests {
     async fn a_clock_set_back_does_not_silence_and_a_note_fits() {
         let (cluster, calls) = mock(Answer::echo);
         let publisher = Publisher::new(cluster, "c", "i");
-        assert!(publisher.publish(&regarding("a"), &notice("R", "n"), at(5000)).await.unwrap());
-        assert!(publisher.publish(&regarding("a"), &notice("R", &"é".repeat(2000)), at(100)).await.unwrap());
+        assert!(
+            publisher
+                .publish(&regarding("a"), &notice("R", "n"), at(5000))
+                .await
+                .unwrap()
+        );
+        assert!(
+            publisher
+                .publish(&regarding("a"), &notice("R", &"é".repeat(2000)), at(100))
+                .await
+                .unwrap()
+        );
         assert!(calls.take()[1].body["note"].as_str().unwrap().len() <= NOTE_LIMIT);
     }
 }

@@ -52,7 +52,9 @@ impl<'a> Ownership<'a> {
     /// The first field of `applied`, as a path, that the manager does not own; `None` if it owns all of them. What identifies
     /// the object (API version, kind, name, namespace) and the preconditions are no fields in this sense.
     pub fn first_missing(&self, applied: &Value) -> Option<String> {
-        let Some(object) = applied.as_object() else { return Some("the object".to_owned()) };
+        let Some(object) = applied.as_object() else {
+            return Some("the object".to_owned());
+        };
         // An apply through one entry only: the union of entries (of older API versions, say) would hide a loss.
         let mut missing = None;
         for tree in &self.trees {
@@ -86,13 +88,26 @@ impl Level {
     }
 }
 
-fn missing_in_object(tree: &Map<String, Value>, object: &Map<String, Value>, path: &str, level: Level) -> Option<String> {
+fn missing_in_object(
+    tree: &Map<String, Value>,
+    object: &Map<String, Value>,
+    path: &str,
+    level: Level,
+) -> Option<String> {
     for (name, value) in object {
         if value.is_null() || level.identifies(name) {
             continue;
         }
-        let here = if path.is_empty() { name.clone() } else { format!("{path}.{name}") };
-        let below = if level == Level::Root && name == "metadata" { Level::Metadata } else { Level::Below };
+        let here = if path.is_empty() {
+            name.clone()
+        } else {
+            format!("{path}.{name}")
+        };
+        let below = if level == Level::Root && name == "metadata" {
+            Level::Metadata
+        } else {
+            Level::Below
+        };
         let Some(node) = tree.get(&format!("f:{name}")).and_then(Value::as_object) else {
             // An empty metadata of a pod template, say, leaves no trace.
             if is_empty(value) || below == Level::Metadata && only_identity(value) {
@@ -132,7 +147,10 @@ fn element_of<'a>(node: &'a Map<String, Value>, item: &Value) -> Option<&'a Map<
         if let Some(keys) = name.strip_prefix("k:") {
             let keys: Map<String, Value> = serde_json::from_str(keys).ok()?;
             // A key the item leaves out was filled in by a default: a port's protocol.
-            return keys.iter().all(|(key, wanted)| item.get(key).is_none_or(|value| value == wanted)).then_some(child);
+            return keys
+                .iter()
+                .all(|(key, wanted)| item.get(key).is_none_or(|value| value == wanted))
+                .then_some(child);
         }
         let value: Value = serde_json::from_str(name.strip_prefix("v:")?).ok()?;
         (value == *item).then_some(child)
@@ -154,7 +172,9 @@ fn is_empty(value: &Value) -> bool {
 }
 
 fn only_identity(metadata: &Value) -> bool {
-    metadata.as_object().is_some_and(|metadata| metadata.keys().all(|name| Level::Metadata.identifies(name)))
+    metadata
+        .as_object()
+        .is_some_and(|metadata| metadata.keys().all(|name| Level::Metadata.identifies(name)))
 }
 
 #[cfg(test)]
@@ -205,7 +225,10 @@ mod tests {
         let own = Ownership::of(&entries, "temporal-fleet", None);
         assert_eq!(own.first_missing(&applied()), None);
         assert!(own.owns(&["spec", "replicas"]));
-        assert!(own.owns(&["spec", "selector", "matchLabels"]), "part of an atomic whole");
+        assert!(
+            own.owns(&["spec", "selector", "matchLabels"]),
+            "part of an atomic whole"
+        );
         assert!(!own.owns(&["spec", "paused"]));
         assert!(!own.owns(&["status"]));
     }
@@ -220,8 +243,14 @@ mod tests {
             entry("kubectl-edit", None, "Update", &fields()),
         ];
         let own = Ownership::of(&entries, "temporal-fleet", None);
-        assert_eq!(own.first_missing(&applied()).as_deref(), Some("spec.template.spec.containers[0].image"));
-        assert!(Ownership::of(&entries, "kubectl-edit", None).is_empty(), "an update owns nothing by apply");
+        assert_eq!(
+            own.first_missing(&applied()).as_deref(),
+            Some("spec.template.spec.containers[0].image")
+        );
+        assert!(
+            Ownership::of(&entries, "kubectl-edit", None).is_empty(),
+            "an update owns nothing by apply"
+        );
     }
 
     #[test]
@@ -230,7 +259,10 @@ mod tests {
         taken["f:spec"]["f:template"]["f:spec"]["f:containers"] = json!({"k:{\"name\":\"other\"}": {"f:name": {}}});
         let entries = [entry("temporal-fleet", None, "Apply", &taken)];
         let own = Ownership::of(&entries, "temporal-fleet", None);
-        assert_eq!(own.first_missing(&applied()).as_deref(), Some("spec.template.spec.containers[0]"));
+        assert_eq!(
+            own.first_missing(&applied()).as_deref(),
+            Some("spec.template.spec.containers[0]")
+        );
     }
 
     #[test]
@@ -242,16 +274,30 @@ mod tests {
 
     #[test]
     fn the_scale_subresource_is_apart() {
-        let entries = [entry("temporal-fleet-scale", Some("scale"), "Apply", &json!({"f:spec": {"f:replicas": {}}}))];
+        let entries = [entry(
+            "temporal-fleet-scale",
+            Some("scale"),
+            "Apply",
+            &json!({"f:spec": {"f:replicas": {}}}),
+        )];
         assert!(Ownership::of(&entries, "temporal-fleet-scale", Some("scale")).owns(&["spec", "replicas"]));
         assert!(!Ownership::of(&entries, "temporal-fleet-scale", None).owns(&["spec", "replicas"]));
     }
 
     #[test]
     fn sets_are_matched_by_value() {
-        let entries = [entry("m", None, "Apply", &json!({"f:metadata": {"f:finalizers": {"v:\"a\"": {}}}}))];
+        let entries = [entry(
+            "m",
+            None,
+            "Apply",
+            &json!({"f:metadata": {"f:finalizers": {"v:\"a\"": {}}}}),
+        )];
         let own = Ownership::of(&entries, "m", None);
         assert_eq!(own.first_missing(&json!({"metadata": {"finalizers": ["a"]}})), None);
-        assert_eq!(own.first_missing(&json!({"metadata": {"finalizers": ["b"]}})).as_deref(), Some("metadata.finalizers[0]"));
+        assert_eq!(
+            own.first_missing(&json!({"metadata": {"finalizers": ["b"]}}))
+                .as_deref(),
+            Some("metadata.finalizers[0]")
+        );
     }
 }

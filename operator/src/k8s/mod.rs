@@ -80,8 +80,14 @@ pub(crate) async fn within<T>(
 ) -> Result<T, Error> {
     match tokio::time::timeout(deadline, call).await {
         Ok(Ok(value)) => Ok(value),
-        Ok(Err(source)) => Err(Error::Call { what: what.into(), source: Box::new(source) }),
-        Err(_) => Err(Error::Deadline { what: what.into(), after: deadline }),
+        Ok(Err(source)) => Err(Error::Call {
+            what: what.into(),
+            source: Box::new(source),
+        }),
+        Err(_) => Err(Error::Deadline {
+            what: what.into(),
+            after: deadline,
+        }),
     }
 }
 

@@ -15,7 +15,9 @@ pub async fn get<K>(cluster: &Cluster, api: &Api<K>, name: &str) -> Result<Optio
 where
     K: Resource<DynamicType = ()> + Clone + Debug + DeserializeOwned,
 {
-    cluster.read(format!("read {} {name}", K::kind(&())), api.get_opt(name)).await
+    cluster
+        .read(format!("read {} {name}", K::kind(&())), api.get_opt(name))
+        .await
 }
 
 /// Reads the metadata of one object only; `None` if it does not exist.
@@ -26,7 +28,12 @@ pub async fn get_metadata<K>(cluster: &Cluster, api: &Api<K>, name: &str) -> Res
 where
     K: Resource<DynamicType = ()> + Clone + Debug + DeserializeOwned,
 {
-    cluster.read(format!("read the metadata of {} {name}", K::kind(&())), api.get_metadata_opt(name)).await
+    cluster
+        .read(
+            format!("read the metadata of {} {name}", K::kind(&())),
+            api.get_metadata_opt(name),
+        )
+        .await
 }
 
 /// `Kind namespace/name` of an object, for messages.

@@ -80,7 +80,10 @@ pub(crate) fn mock(answer: impl Fn(&Call) -> Answer + Send + Sync + 'static) -> 
         async move {
             let (parts, body) = request.into_parts();
             let bytes = to_bytes(axum::body::Body::new(body), usize::MAX).await.unwrap();
-            let content_type = parts.headers.get("content-type").map_or("", |value| value.to_str().unwrap());
+            let content_type = parts
+                .headers
+                .get("content-type")
+                .map_or("", |value| value.to_str().unwrap());
             let call = Call {
                 method: parts.method.to_string(),
                 path: parts.uri.path().to_owned(),

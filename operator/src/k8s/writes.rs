@@ -20,7 +20,10 @@ impl Writes {
     /// A counter that aborts the process after write number `crash_after`, if given. 0 is never reached: a process that
     /// must not write at all is started without leading.
     pub fn new(crash_after: Option<u64>) -> Self {
-        Self { done: Arc::default(), crash_after }
+        Self {
+            done: Arc::default(),
+            crash_after,
+        }
     }
 
     /// Writes counted so far.

@@ -13,7 +13,10 @@ use super::{
     protocol::{Claim, LeaseView, Observed, Timing, next},
     store::{LeaseStore, StoreError},
 };
-use crate::{k8s::chain, random::{Jitter, hex}};
+use crate::{
+    k8s::chain,
+    random::{Jitter, hex},
+};
 
 /// The lease was lost. The process must end: what it holds in memory is of an old term.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
@@ -48,7 +51,9 @@ impl Leadership {
     /// This process leads now and will do so for more than `at_least`, even if no further renewal succeeds. Ask with the deadline of
     /// a call that the lease does not fence.
     pub fn is_leader_for(&self, at_least: Duration) -> bool {
-        self.until.borrow().is_some_and(|until| Instant::now().checked_add(at_least).is_some_and(|end| end < until))
+        self.until
+            .borrow()
+            .is_some_and(|until| Instant::now().checked_add(at_least).is_some_and(|end| end < until))
     }
 
     /// Waits until this process leads. Never returns if the elector ended before.
@@ -75,7 +80,16 @@ impl Elector {
         let identity = identity.into();
         let (until, receiver) = watch::channel(None);
         let jitter = Jitter::seeded_by(&identity);
-        (Self { store, timing, identity, until, jitter }, Leadership { until: receiver })
+        (
+            Self {
+                store,
+                timing,
+                identity,
+                until,
+                jitter,
+            },
+            Leadership { until: receiver },
+        )
     }
 
     /// Runs until `release` is cancelled, then gives the lease back: cancel it only after the last write is done.
@@ -111,12 +125,7 @@ impl Elector {
     }
 
     /// One read and, if the protocol says so, one write. Waiting and failing are no errors while the term lasts.
-    async fn attempt(
-        &self,
-        epoch: Instant,
-        observed: &mut Observed,
-        held: &mut Option<LeaseView>,
-    ) -> Result<(), Lost> {
+    async fn attempt(&self, epoch: Instant, observed: &mut Observed, held: &mut Option<LeaseView>) -> Result<(), Lost> {
         let led = self.until.borrow().is_some();
         tokio::select! {
             biased;
@@ -149,10 +158,14 @@ impl Elector {
         let limit = self.timing.renew_deadline / 2;
         let lease = timeout(limit, self.store.read()).await.map_err(|_| timed_out())??;
         held.clone_from(&lease);
-        let Claim::Take(record) = next(lease.as_ref(), observed, epoch.elapsed()) else { return Ok(None) };
+        let Claim::Take(record) = next(lease.as_ref(), observed, epoch.elapsed()) else {
+            return Ok(None);
+        };
         let base = lease.as_ref().map(|lease| lease.version.as_str());
         let sent = Instant::now();
-        let version = timeout(limit, self.store.write(base, &record)).await.map_err(|_| timed_out())??;
+        let version = timeout(limit, self.store.write(base, &record))
+            .await
+            .map_err(|_| timed_out())??;
         observed.won(version.clone(), sent.duration_since(epoch));
         *held = Some(LeaseView { version, record });
         let until = observed.leads_until().and_then(|until| epoch.checked_add(until));
@@ -174,9 +187,16 @@ impl Elector {
     /// Gives the lease back, so that another process leads at once. Best effort: it runs out by itself.
     async fn give_back(&self, observed: &Observed, held: Option<LeaseView>) {
         let led = self.until.send_replace(None).is_some();
-        let Some(lease) = held.filter(|lease| led && lease.record.holder == self.identity) else { return };
+        let Some(lease) = held.filter(|lease| led && lease.record.holder == self.identity) else {
+            return;
+        };
         let record = observed.released(lease.record.transitions);
-        match timeout(self.timing.retry_period, self.store.write(Some(&lease.version), &record)).await {
+        match timeout(
+            self.timing.retry_period,
+            self.store.write(Some(&lease.version), &record),
+        )
+        .await
+        {
             Ok(Ok(_)) => tracing::info!("gave the lease back"),
             Ok(Err(error)) => tracing::warn!(error = chain(&error), "could not give the lease back"),
             Err(_) => tracing::warn!("could not give the lease back in time"),

@@ -40,7 +40,10 @@ impl LeaseStore for Line {
     async fn read(&self) -> Result<Option<LeaseView>, StoreError> {
         self.pass().await;
         let (version, record) = self.memory.lease.lock().unwrap().clone();
-        Ok(record.map(|record| LeaseView { version: version.to_string(), record }))
+        Ok(record.map(|record| LeaseView {
+            version: version.to_string(),
+            record,
+        }))
     }
 
     async fn write(&self, base: Option<&str>, record: &Record) -> Result<String, StoreError> {
@@ -65,11 +68,19 @@ struct Candidate {
 
 fn candidate(memory: &Arc<Memory>, identity: &str) -> Candidate {
     let cut = Arc::new(Mutex::new(false));
-    let line = Line { memory: Arc::clone(memory), cut: Arc::clone(&cut) };
+    let line = Line {
+        memory: Arc::clone(memory),
+        cut: Arc::clone(&cut),
+    };
     let (elector, leadership) = Elector::new(Arc::new(line), TIMING, identity);
     let release = CancellationToken::new();
     let task = tokio::spawn(elector.run(release.clone()));
-    Candidate { leadership, cut, release, task }
+    Candidate {
+        leadership,
+        cut,
+        release,
+        task,
+    }
 }
 
 #[tokio::test(start_paused = true)]
@@ -95,7 +106,10 @@ async fn a_term_is_measured_against_the_length_of_a_call() {
     let mut a = candidate(&memory, "a");
     a.leadership.acquired().await;
     assert!(a.leadership.is_leader_for(Duration::from_secs(9)));
-    assert!(!a.leadership.is_leader_for(Duration::from_secs(10)), "it may end before");
+    assert!(
+        !a.leadership.is_leader_for(Duration::from_secs(10)),
+        "it may end before"
+    );
     *a.cut.lock().unwrap() = true;
     tokio::time::advance(Duration::from_secs(5)).await;
     assert!(a.leadership.is_leader());
@@ -140,7 +154,11 @@ async fn a_stolen_lease_ends_the_process() {
     {
         let mut lease = memory.lease.lock().unwrap();
         lease.0 += 1;
-        lease.1 = Some(Record { holder: "thief".into(), lease_duration: TIMING.lease_duration, transitions: 1 });
+        lease.1 = Some(Record {
+            holder: "thief".into(),
+            lease_duration: TIMING.lease_duration,
+            transitions: 1,
+        });
     }
     assert_eq!(a.task.await.unwrap(), Err(Lost::TakenBy("thief".into())));
     assert!(!a.leadership.is_leader());
@@ -163,7 +181,10 @@ async fn an_outage_of_all_leaves_no_leader_and_ends_with_one() {
 #[test]
 fn two_processes_of_one_pod_have_two_identities() {
     let provider = rustls::crypto::ring::default_provider();
-    let (one, two) = (random_identity("pod", &provider).unwrap(), random_identity("pod", &provider).unwrap());
+    let (one, two) = (
+        random_identity("pod", &provider).unwrap(),
+        random_identity("pod", &provider).unwrap(),
+    );
     assert!(one.starts_with("pod_") && one.len() == 20, "{one}");
     assert_ne!(one, two);
 }

@@ -84,7 +84,12 @@ pub fn next(lease: Option<&LeaseView>, observed: &mut Observed, now: Duration) -
 impl Observed {
     /// Nothing seen yet. `identity` must be of this process alone: a restarted one must not take itself for its predecessor.
     pub fn new(identity: impl Into<String>, timing: Timing) -> Self {
-        Self { identity: identity.into(), timing, last: None, leads_until: None }
+        Self {
+            identity: identity.into(),
+            timing,
+            last: None,
+            leads_until: None,
+        }
     }
 
     /// Our record was written as `version`, by a request that was started at `sent`: the term runs from then.
@@ -110,11 +115,19 @@ impl Observed {
 
     /// The record that gives the lease back: anybody may take it at once.
     pub fn released(&self, transitions: u32) -> Record {
-        Record { holder: String::new(), lease_duration: Duration::from_secs(1), transitions }
+        Record {
+            holder: String::new(),
+            lease_duration: Duration::from_secs(1),
+            transitions,
+        }
     }
 
     fn record(&self, transitions: u32) -> Record {
-        Record { holder: self.identity.clone(), lease_duration: self.timing.lease_duration, transitions }
+        Record {
+            holder: self.identity.clone(),
+            lease_duration: self.timing.lease_duration,
+            transitions,
+        }
     }
 }
 

@@ -15,15 +15,31 @@ fn secs(seconds: u64) -> Duration {
 }
 
 fn view(version: &str, holder: &str) -> LeaseView {
-    let record = Record { holder: holder.into(), lease_duration: secs(15), transitions: 3 };
-    LeaseView { version: version.into(), record }
+    let record = Record {
+        holder: holder.into(),
+        lease_duration: secs(15),
+        transitions: 3,
+    };
+    LeaseView {
+        version: version.into(),
+        record,
+    }
 }
 
 #[test]
 fn a_lease_that_does_not_exist_is_created() {
     let mut observed = Observed::new("a", TIMING);
-    let Claim::Take(record) = next(None, &mut observed, secs(0)) else { panic!("wait") };
-    assert_eq!(record, Record { holder: "a".into(), lease_duration: secs(15), transitions: 0 });
+    let Claim::Take(record) = next(None, &mut observed, secs(0)) else {
+        panic!("wait")
+    };
+    assert_eq!(
+        record,
+        Record {
+            holder: "a".into(),
+            lease_duration: secs(15),
+            transitions: 0
+        }
+    );
     assert!(!observed.leads_at(secs(0)), "not before it is written");
 }
 
@@ -32,22 +48,33 @@ fn a_lease_of_another_is_respected_until_it_stands_still_for_its_duration() {
     let mut observed = Observed::new("a", TIMING);
     assert_eq!(next(Some(&view("1", "b")), &mut observed, secs(100)), Claim::Wait);
     assert_eq!(next(Some(&view("1", "b")), &mut observed, secs(114)), Claim::Wait);
-    assert_eq!(next(Some(&view("2", "b")), &mut observed, secs(115)), Claim::Wait, "it was renewed");
+    assert_eq!(
+        next(Some(&view("2", "b")), &mut observed, secs(115)),
+        Claim::Wait,
+        "it was renewed"
+    );
     assert_eq!(next(Some(&view("2", "b")), &mut observed, secs(129)), Claim::Wait);
-    let Claim::Take(record) = next(Some(&view("2", "b")), &mut observed, secs(130)) else { panic!("wait") };
+    let Claim::Take(record) = next(Some(&view("2", "b")), &mut observed, secs(130)) else {
+        panic!("wait")
+    };
     assert_eq!(record.transitions, 4);
 }
 
 #[test]
 fn a_released_lease_is_taken_at_once() {
     let mut observed = Observed::new("a", TIMING);
-    assert!(matches!(next(Some(&view("9", "")), &mut observed, secs(5)), Claim::Take(_)));
+    assert!(matches!(
+        next(Some(&view("9", "")), &mut observed, secs(5)),
+        Claim::Take(_)
+    ));
 }
 
 #[test]
 fn our_own_lease_is_renewed_without_a_transition() {
     let mut observed = Observed::new("a", TIMING);
-    let Claim::Take(record) = next(Some(&view("9", "a")), &mut observed, secs(5)) else { panic!("wait") };
+    let Claim::Take(record) = next(Some(&view("9", "a")), &mut observed, secs(5)) else {
+        panic!("wait")
+    };
     assert_eq!(record.transitions, 3);
 }
 
@@ -75,7 +102,14 @@ enum Waiting {
     /// The answer to a read, which arrives at this tick.
     Read(u32, Option<LeaseView>),
     /// A write that reaches the server at the first tick, if ever, and whose answer arrives at the second, if ever.
-    Write { sent: Duration, base: Option<String>, record: Record, applied: Option<u32>, answered: Option<u32>, version: Option<String> },
+    Write {
+        sent: Duration,
+        base: Option<String>,
+        record: Record,
+        applied: Option<u32>,
+        answered: Option<u32>,
+        version: Option<String>,
+    },
 }
 
 struct Candidate {
@@ -128,7 +162,10 @@ impl Server {
         }
         self.writes += 1;
         let version = self.writes.to_string();
-        self.lease = Some(LeaseView { version: version.clone(), record: record.clone() });
+        self.lease = Some(LeaseView {
+            version: version.clone(),
+            record: record.clone(),
+        });
         Some(version)
     }
 }
@@ -162,11 +199,25 @@ fn step(candidate: &mut Candidate, server: &mut Server, tick: u32, faults: &mut 
                         Fault::LoseAnswer => (Some(tick + 1), None),
                         Fault::Late(ticks) => (Some(tick + ticks), Some(tick + ticks * 2)),
                     };
-                    Waiting::Write { sent: now, base, record, applied, answered, version: None }
+                    Waiting::Write {
+                        sent: now,
+                        base,
+                        record,
+                        applied,
+                        answered,
+                        version: None,
+                    }
                 }
             };
         }
-        Waiting::Write { sent, base, record, applied, answered, version } => {
+        Waiting::Write {
+            sent,
+            base,
+            record,
+            applied,
+            answered,
+            version,
+        } => {
             if applied.is_some_and(|at| tick >= at) {
                 *applied = None;
                 *version = server.write(base.as_deref(), record);

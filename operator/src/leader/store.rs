@@ -46,7 +46,11 @@ pub struct KubeLease {
 impl KubeLease {
     /// The lease `namespace/name`.
     pub fn new(client: Client, namespace: &str, name: impl Into<String>) -> Self {
-        Self { api: Api::namespaced(client, namespace), name: name.into(), last: tokio::sync::Mutex::default() }
+        Self {
+            api: Api::namespaced(client, namespace),
+            name: name.into(),
+            last: tokio::sync::Mutex::default(),
+        }
     }
 }
 
@@ -62,7 +66,10 @@ impl LeaseStore for KubeLease {
     async fn write(&self, base: Option<&str>, record: &Record) -> Result<String, StoreError> {
         let mut last = self.last.lock().await;
         let lease = lease_of(&self.name, last.as_ref(), base, record, now());
-        let params = PostParams { dry_run: false, field_manager: Some("temporal-fleet-leader".into()) };
+        let params = PostParams {
+            dry_run: false,
+            field_manager: Some("temporal-fleet-leader".into()),
+        };
         let written = match base {
             Some(_) => self.api.replace(&self.name, &params, &lease).await,
             None => self.api.create(&params, &lease).await,
@@ -91,20 +98,30 @@ fn store_error(error: kube::Error) -> StoreError {
 
 fn view_of(lease: &Lease) -> LeaseView {
     let spec = lease.spec.clone().unwrap_or_default();
-    let seconds = spec.lease_duration_seconds.and_then(|seconds| u64::try_from(seconds).ok()).unwrap_or(0);
+    let seconds = spec
+        .lease_duration_seconds
+        .and_then(|seconds| u64::try_from(seconds).ok())
+        .unwrap_or(0);
     LeaseView {
         version: lease.metadata.resource_version.clone().unwrap_or_default(),
         record: Record {
             holder: spec.holder_identity.unwrap_or_default(),
             lease_duration: Duration::from_secs(seconds),
-            transitions: spec.lease_transitions.and_then(|count| u32::try_from(count).ok()).unwrap_or(0),
+            transitions: spec
+                .lease_transitions
+                .and_then(|count| u32::try_from(count).ok())
+                .unwrap_or(0),
         },
     }
 }
 
 /// The object to send. Labels and annotations of others stay; the time of acquisition stays as long as the holder does.
 fn lease_of(name: &str, last: Option<&Lease>, base: Option<&str>, record: &Record, now: Timestamp) -> Lease {
-    let Record { holder, lease_duration, transitions } = record;
+    let Record {
+        holder,
+        lease_duration,
+        transitions,
+    } = record;
     let last = last.filter(|_| base.is_some());
     let old = last.and_then(|lease| lease.spec.clone()).unwrap_or_default();
     let same_holder = old.holder_identity.as_deref() == Some(holder);
@@ -135,7 +152,11 @@ mod tests {
     use crate::k8s::testing::{Answer, mock};
 
     fn record(holder: &str, transitions: u32) -> Record {
-        Record { holder: holder.into(), lease_duration: Duration::from_secs(15), transitions }
+        Record {
+            holder: holder.into(),
+            lease_duration: Duration::from_secs(15),
+            transitions,
+        }
     }
 
     /// A server that keeps one lease and compares versions.
@@ -146,7 +167,9 @@ mod tests {
             match (call.method.as_str(), kept.clone()) {
                 ("GET", Some(lease)) => Answer::Json(200, lease),
                 ("GET", None) => Answer::not_found(),
-                ("PUT", Some(old)) if old["metadata"]["resourceVersion"] != call.body["metadata"]["resourceVersion"] => {
+                ("PUT", Some(old))
+                    if old["metadata"]["resourceVersion"] != call.body["metadata"]["resourceVersion"] =>
+                {
                     Answer::failure(409, "Conflict")
                 }
                 ("POST", Some(_)) => Answer::failure(409, "AlreadyExists"),
@@ -173,17 +196,33 @@ mod tests {
         let path = "/apis/coordination.k8s.io/v1/namespaces/ns/leases";
         assert_eq!(
             lines,
-            [format!("GET {path}/fleet"), format!("POST {path}"), format!("GET {path}/fleet"), format!("PUT {path}/fleet")]
+            [
+                format!("GET {path}/fleet"),
+                format!("POST {path}"),
+                format!("GET {path}/fleet"),
+                format!("PUT {path}/fleet")
+            ]
         );
-        assert_eq!(calls[1].body["spec"]["acquireTime"], calls[3].body["spec"]["acquireTime"], "the holder stayed");
+        assert_eq!(
+            calls[1].body["spec"]["acquireTime"], calls[3].body["spec"]["acquireTime"],
+            "the holder stayed"
+        );
         assert_eq!(calls[3].body["metadata"]["resourceVersion"], "8");
     }
 
     #[tokio::test]
     async fn a_lost_race_is_told_apart_from_a_failure() {
-        let (lease, _calls) = server(Some(json!({"metadata": {"name": "fleet", "resourceVersion": "5"}, "spec": {}})));
-        assert!(matches!(lease.write(Some("4"), &record("a", 1)).await, Err(StoreError::Lost)));
-        assert!(matches!(lease.write(None, &record("a", 0)).await, Err(StoreError::Lost)), "it exists by now");
+        let (lease, _calls) = server(Some(
+            json!({"metadata": {"name": "fleet", "resourceVersion": "5"}, "spec": {}}),
+        ));
+        assert!(matches!(
+            lease.write(Some("4"), &record("a", 1)).await,
+            Err(StoreError::Lost)
+        ));
+        assert!(
+            matches!(lease.write(None, &record("a", 0)).await, Err(StoreError::Lost)),
+            "it exists by now"
+        );
         let (cluster, _calls) = mock(|_| Answer::failure(500, "InternalError"));
         let broken = KubeLease::new(cluster.client(), "ns", "fleet");
         assert!(matches!(broken.read().await, Err(StoreError::Call(_))));

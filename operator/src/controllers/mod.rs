@@ -1,0 +1,4 @@
+//! The controllers. Each driver is thin: the work lies in the phases of its folder.
+
+pub mod connection;
+pub mod worker;

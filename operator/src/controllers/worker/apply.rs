@@ -1,0 +1,166 @@
+//! Carrying out a plan: steps in order, stop at the first failure, say what was done.
+
+use fleet_core::{Plan, Step, Why};
+use fleet_crds::{TemporalWorker, names};
+use k8s_openapi::api::apps::v1::Deployment;
+use k8s_openapi::api::core::v1::{Pod, Secret};
+use k8s_openapi::api::policy::v1::PodDisruptionBudget;
+use kube::{Api, ResourceExt};
+use serde_json::json;
+
+use crate::context::Context;
+use crate::control_secret;
+use crate::k8s::apply::{Precondition, Rendered, apply, apply_part, apply_scale};
+use crate::k8s::{Error as CallError, read};
+use crate::render::Fleet;
+
+use super::pods;
+use super::validate::Valid;
+
+/// What became of a plan.
+#[derive(Debug, Default)]
+pub struct Applied {
+    /// A size was written: from, to and why.
+    pub scaled: Option<(u32, u32, Why)>,
+    /// Steps that were carried out.
+    pub steps: usize,
+    /// The first failure; the steps after it were not tried.
+    pub failure: Option<Error>,
+}
+
+/// A step that failed.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// A call to the API server failed.
+    #[error(transparent)]
+    Call(#[from] CallError),
+    /// The `TemporalWorker` is gone, or another one has its name: this pass rests on what is no more.
+    #[error("the TemporalWorker was deleted or replaced meanwhile")]
+    Gone,
+    /// The certificate of `WorkerControl` could not be made.
+    #[error("failed to make the WorkerControl certificate: {0}")]
+    Certificate(String),
+}
+
+/// Carries out `plan`.
+pub async fn apply_plan(ctx: &Context, fleet: &Fleet<'_>, valid: &Valid, plan: &Plan) -> Applied {
+    let worker = fleet.worker;
+    let mut applied = Applied::default();
+    if plan.steps.is_empty() {
+        return applied;
+    }
+    if let Err(error) = still_there(ctx, worker).await {
+        applied.failure = Some(error);
+        return applied;
+    }
+    for step in &plan.steps {
+        match one(ctx, fleet, valid, step).await {
+            Ok(()) => applied.steps += 1,
+            Err(error) => {
+                applied.failure = Some(error);
+                return applied;
+            }
+        }
+        if let Step::Scale {
+            from,
+            to,
+            why: Some(why),
+            ..
+        } = step
+        {
+            applied.scaled = Some((*from, *to, why.clone()));
+        }
+    }
+    applied
+}
+
+/// A quorum read before the first write: the watch may lag behind a deletion.
+async fn still_there(ctx: &Context, worker: &TemporalWorker) -> Result<(), Error> {
+    let api: Api<TemporalWorker> = Api::namespaced(ctx.client(), &worker.namespace().unwrap_or_default());
+    match read::get_metadata(&ctx.cluster, &api, &worker.name_any()).await? {
+        Some(live) if live.uid() == worker.uid() && live.metadata.deletion_timestamp.is_none() => Ok(()),
+        Some(_) | None => Err(Error::Gone),
+    }
+}
+
+async fn one(ctx: &Context, fleet: &Fleet<'_>, valid: &Valid, step: &Step) -> Result<(), Error> {
+    let worker = fleet.worker;
+    let namespace = worker.namespace().unwrap_or_default();
+    let name = worker.name_any();
+    match step {
+        Step::MakeControlSecret => {
+            let secret = control_secret::secret(fleet).map_err(|error| Error::Certificate(error.to_string()))?;
+            let api: Api<Secret> = Api::namespaced(ctx.client(), &namespace);
+            let rendered = Rendered::new(&secret)?;
+            apply(
+                &ctx.cluster,
+                &api,
+                names::MANAGER_CHILDREN,
+                &rendered,
+                &Precondition::default(),
+            )
+            .await?;
+            ctx.secrets.forget(&namespace, &names::control_secret(&name));
+        }
+        Step::ApplyDeployment { replicas } => {
+            let api: Api<Deployment> = Api::namespaced(ctx.client(), &namespace);
+            // The stamp is the hash without replicas, which are another manager's concern.
+            let rendered = valid
+                .rendered_deployment
+                .with(&["spec", "replicas"], replicas.map(|count| json!(count)));
+            apply(
+                &ctx.cluster,
+                &api,
+                names::MANAGER_CHILDREN,
+                &rendered,
+                &Precondition::default(),
+            )
+            .await?;
+        }
+        Step::ApplyBudget => {
+            let api: Api<PodDisruptionBudget> = Api::namespaced(ctx.client(), &namespace);
+            apply(
+                &ctx.cluster,
+                &api,
+                names::MANAGER_CHILDREN,
+                &valid.rendered_budget,
+                &Precondition::default(),
+            )
+            .await?;
+        }
+        Step::MarkPod { name: pod, uid, victim } => {
+            let api: Api<Pod> = Api::namespaced(ctx.client(), &namespace);
+            let cost = victim.then(pods::victim_cost);
+            let annotations = match cost {
+                Some(cost) => json!({ names::ANNOTATION_POD_DELETION_COST: cost }),
+                None => json!({}),
+            };
+            let fields = json!({"metadata": {"annotations": annotations}});
+            let same = Precondition {
+                uid: Some(uid.clone()),
+                resource_version: None,
+            };
+            match apply_part(&ctx.cluster, &api, names::MANAGER_CHILDREN, pod, &fields, &same).await {
+                // It went meanwhile: there is nothing to mark.
+                Err(error) if error.class() == fleet_core::Class::Conflict || error.is_not_found() => {}
+                other => {
+                    other?;
+                }
+            }
+        }
+        Step::Scale {
+            from: _,
+            to,
+            uid,
+            resource_version,
+            why: _,
+        } => {
+            let unchanged = Precondition {
+                uid: Some(uid.clone()),
+                resource_version: Some(resource_version.clone()),
+            };
+            apply_scale(&ctx.cluster, &namespace, &name, names::MANAGER_SCALE, *to, &unchanged).await?;
+        }
+    }
+    Ok(())
+}

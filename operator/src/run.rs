@@ -1,0 +1,544 @@
+//! Wiring, and the order of the end: not ready, controllers stop, passes in flight end, then the lease goes.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use fleet_crds::{TemporalConnection, TemporalWorker};
+use fleet_temporal::{AddressPolicy, Client as TemporalClient, ClientSettings, Observatory, Settings, system_clock};
+use futures::StreamExt;
+use futures::channel::mpsc;
+use jiff::Timestamp;
+use kube::runtime::Controller;
+use kube::runtime::controller::{Action, Config as ControllerConfig};
+use kube::runtime::reflector::ObjectRef;
+use kube::{Resource, ResourceExt};
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use tracing::Instrument;
+
+use crate::args::{Args, LeaderArgs, LimitsArgs, ServerArgs};
+use crate::backoff::Backoff;
+use crate::context::{Context, Fleets};
+use crate::controllers::{connection, worker};
+use crate::health::Health;
+use crate::k8s::events::Publisher;
+use crate::k8s::{Cluster, Writes, chain, client};
+use crate::leader::{Elector, KubeLease, Leadership, Timing, random_identity};
+use crate::metered::Metered;
+use crate::metrics::Metrics;
+use crate::secrets::Secrets;
+use crate::serve;
+use crate::signals::reports::Reports;
+use crate::signals::resources::PodResources;
+use crate::stores::{Guarded, Stores};
+use crate::temporal::Watching;
+use crate::watches::{self, Feeds};
+
+/// How long passes in flight may take at the end.
+const LAST_PASSES: Duration = Duration::from_secs(15);
+
+/// The server's default request limit of a Temporal namespace and frontend [requests/s].
+const TEMPORAL_NAMESPACE_RPS: f64 = 2400.0;
+
+/// Runs the operator until SIGTERM or SIGINT; a second signal ends it at once.
+pub async fn run(args: Args) -> anyhow::Result<()> {
+    let Args {
+        server,
+        leader,
+        limits,
+        telemetry: _,
+    } = args;
+    let metrics = Metrics::new()?;
+    let health = Arc::new(Health::default());
+    let stop = CancellationToken::new();
+    let tasks = TaskTracker::new();
+
+    supervise(
+        &tasks,
+        &stop,
+        "the health server",
+        serve::health(server.health_port, Arc::clone(&health)),
+    );
+    supervise(
+        &tasks,
+        &stop,
+        "the metrics server",
+        serve::metrics(server.metrics_port, metrics.clone()),
+    );
+    tokio::spawn(signals(stop.clone()));
+
+    let (seen, watched) = (metrics.clone(), Arc::clone(&health));
+    let client = client::connect(Arc::new(move |answer: &client::Answered| {
+        seen.rest(answer.method, answer.code);
+        if answer.method == "WATCH" {
+            watched.answered(&answer.path);
+        }
+    }))
+    .await
+    .context("no API server is configured")?;
+    let LimitsArgs {
+        concurrency,
+        temporal_request_budget_percent,
+        temporal_allow_loopback,
+        crash_after_writes,
+    } = limits;
+    let cluster = Cluster::new(client.clone(), Writes::new(crash_after_writes));
+
+    let release = CancellationToken::new();
+    let (mut leadership, elector) = lead(&leader, &client, &release)?;
+    let lost = elector.map(|elector| tokio::spawn(elector));
+    let lease = leader.lease_name.clone();
+    metrics.leads(&lease, false);
+
+    let (fleets, fleet_feed) = mpsc::unbounded();
+    let (gone, gone_feed) = mpsc::unbounded();
+    let (connections, connection_feed) = mpsc::unbounded();
+    let feeds = Feeds {
+        fleets: fleets.clone(),
+        gone,
+        connections,
+    };
+    let ServerArgs {
+        watch_namespaces,
+        watch_label_selector,
+        instance,
+        ..
+    } = server;
+    let scopes: Vec<Option<&str>> = if watch_namespaces.is_empty() {
+        vec![None]
+    } else {
+        watch_namespaces.iter().map(|name| Some(name.as_str())).collect()
+    };
+    let mut all_stores = Vec::new();
+    health.watching(
+        scopes
+            .iter()
+            .map(|scope| format!("the objects of {}", scope.unwrap_or("all namespaces")))
+            .collect(),
+    );
+    for scope in &scopes {
+        let (stores, watches) = watches::scope(&client, *scope, watch_label_selector.as_deref(), &feeds);
+        for watch in watches {
+            supervise(&tasks, &stop, "a watch", async move {
+                watch.await;
+                Ok(())
+            });
+        }
+        let (health, filled) = (Arc::clone(&health), stores.clone());
+        let name = format!("the objects of {}", scope.unwrap_or("all namespaces"));
+        tokio::spawn(async move {
+            if fill(&filled).await {
+                health.filled(&name);
+            }
+        });
+        all_stores.push(stores);
+    }
+
+    let resources = Arc::new(PodResources::default());
+    let (reader, namespaces, metrics_client) = (Arc::clone(&resources), watch_namespaces.clone(), client.clone());
+    tokio::spawn(async move { reader.run(metrics_client, &namespaces).await });
+
+    let settings = ClientSettings {
+        addresses: AddressPolicy {
+            allow_loopback: temporal_allow_loopback,
+            ..AddressPolicy::default()
+        },
+        ..ClientSettings::new(format!("temporal-fleet/{instance}"))
+    };
+    let temporal = Metered::new(Arc::new(TemporalClient::new(settings, system_clock())), metrics.clone());
+    let requests_per_second = TEMPORAL_NAMESPACE_RPS * f64::from(temporal_request_budget_percent) / 100.0;
+    let observatory = Observatory::new(
+        Arc::new(temporal),
+        Settings {
+            requests_per_second,
+            ..Settings::default()
+        },
+        system_clock(),
+    );
+    let context = Arc::new(Context {
+        cluster: cluster.clone(),
+        scopes: all_stores.clone(),
+        secrets: Secrets::new(cluster.clone()),
+        watching: Watching::new(observatory, fleets),
+        reports: Reports::default(),
+        resources,
+        events: Publisher::new(cluster, "temporal-fleet.dev/operator", leader.pod_name.clone()),
+        metrics: metrics.clone(),
+        backoff: Backoff::new(leader.pod_name.clone()),
+        health: Arc::clone(&health),
+        fleets: Fleets::default(),
+        now: Timestamp::now,
+    });
+    tokio::spawn(forget(Arc::clone(&context), gone_feed));
+
+    // Watches run on a stand-by too, so that it is warm; passes only on the leader, and only after everything was seen once.
+    let ready = async {
+        leadership.acquired().await;
+        for stores in &all_stores {
+            fill(stores).await;
+        }
+    };
+    tokio::select! {
+        () = ready => metrics.leads(&lease, true),
+        () = stop.cancelled() => {}
+    }
+    let controllers = TaskTracker::new();
+    if !stop.is_cancelled() {
+        let router = Router {
+            scopes: all_stores.clone(),
+            watch_namespaces,
+        };
+        let mut fleet_feeds = split(fleet_feed, &router, &stop);
+        let mut connection_feeds = split(connection_feed, &router, &stop);
+        for stores in all_stores {
+            let (Some(fleet_feed), Some(connection_feed)) = (fleet_feeds.pop_front(), connection_feeds.pop_front())
+            else {
+                break;
+            };
+            controllers.spawn(fleets_controller(
+                stores.clone(),
+                fleet_feed,
+                concurrency,
+                stop.clone(),
+                Arc::clone(&context),
+            ));
+            controllers.spawn(connections_controller(
+                stores,
+                connection_feed,
+                stop.clone(),
+                Arc::clone(&context),
+            ));
+        }
+    }
+    controllers.close();
+
+    let outcome = match lost {
+        Some(mut lost) => tokio::select! {
+            () = stop.cancelled() => Outcome::Asked(Some(lost)),
+            ended = &mut lost => Outcome::Lost(ended),
+        },
+        None => {
+            stop.cancelled().await;
+            Outcome::Asked(None)
+        }
+    };
+    health.stopping();
+    match outcome {
+        Outcome::Lost(ended) => {
+            // What is in memory belongs to an old term: the process ends, Kubernetes starts it anew.
+            metrics.leads(&lease, false);
+            let reason = match ended {
+                Ok(Err(lost)) => lost.to_string(),
+                Ok(Ok(())) => "the election ended".to_owned(),
+                Err(error) => error.to_string(),
+            };
+            anyhow::bail!("no longer the leader: {reason}")
+        }
+        Outcome::Asked(elector) => {
+            if tokio::time::timeout(LAST_PASSES, controllers.wait()).await.is_err() {
+                tracing::warn!("passes in flight did not end in time");
+            }
+            release.cancel();
+            if let Some(elector) = elector {
+                let _ = tokio::time::timeout(Duration::from_secs(5), elector).await;
+            }
+            tracing::info!("stopped");
+            if tasks.is_closed() {
+                anyhow::bail!("a task that must not end has ended")
+            }
+            Ok(())
+        }
+    }
+}
+
+enum Outcome {
+    Asked(Option<tokio::task::JoinHandle<Result<(), crate::leader::Lost>>>),
+    Lost(Result<Result<(), crate::leader::Lost>, tokio::task::JoinError>),
+}
+
+/// Runs a task that must not end: if it does, everything stops and the exit code tells.
+fn supervise(
+    tasks: &TaskTracker,
+    stop: &CancellationToken,
+    what: &'static str,
+    task: impl Future<Output = anyhow::Result<()>> + Send + 'static,
+) {
+    let (tasks, stop) = (tasks.clone(), stop.clone());
+    tokio::spawn(async move {
+        tokio::select! {
+            ended = task => {
+                let error = ended.err().map(|error| format!("{error:#}")).unwrap_or_default();
+                tracing::error!(what, error, "a task that must not end has ended");
+                tasks.close();
+                stop.cancel();
+            }
+            () = stop.cancelled() => {}
+        }
+    });
+}
+
+async fn signals(stop: CancellationToken) {
+    let (Ok(mut term), Ok(mut interrupt)) = (signal(SignalKind::terminate()), signal(SignalKind::interrupt())) else {
+        tracing::error!("signals cannot be handled");
+        return;
+    };
+    for first in [true, false] {
+        tokio::select! {
+            _ = term.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+        if first {
+            tracing::info!("stopping");
+            stop.cancel();
+        }
+    }
+    std::process::exit(1);
+}
+
+type Election = futures::future::BoxFuture<'static, Result<(), crate::leader::Lost>>;
+
+fn lead(
+    args: &LeaderArgs,
+    client: &kube::Client,
+    release: &CancellationToken,
+) -> anyhow::Result<(Leadership, Option<Election>)> {
+    let LeaderArgs {
+        leader_election,
+        leader_election_lease_duration: lease_duration,
+        leader_election_renew_deadline: renew_deadline,
+        leader_election_retry_period: retry_period,
+        lease_namespace,
+        lease_name,
+        pod_name,
+    } = args.clone();
+    if !leader_election {
+        return Ok((Leadership::always(), None));
+    }
+    anyhow::ensure!(
+        retry_period < renew_deadline && renew_deadline < lease_duration,
+        "--leader-election-retry-period < --leader-election-renew-deadline < --leader-election-lease-duration must hold"
+    );
+    let provider = rustls::crypto::ring::default_provider();
+    let identity =
+        random_identity(&pod_name, &provider).map_err(|_| anyhow::anyhow!("the system gives no random bytes"))?;
+    let store = KubeLease::new(client.clone(), &lease_namespace, lease_name);
+    let timing = Timing {
+        lease_duration,
+        renew_deadline,
+        retry_period,
+    };
+    let (elector, leadership) = Elector::new(Arc::new(store), timing, identity);
+    let release = release.clone();
+    Ok((leadership, Some(Box::pin(elector.run(release)))))
+}
+
+/// Waits until every store has seen everything once; false if a watch ended before.
+async fn fill(stores: &Stores) -> bool {
+    let Stores {
+        workers,
+        connections,
+        deployments,
+        budgets,
+        pods,
+    } = stores;
+    let (a, b, c, d, e) = futures::join!(
+        workers.wait_until_ready(),
+        connections.wait_until_ready(),
+        deployments.wait_until_ready(),
+        budgets.wait_until_ready(),
+        pods.wait_until_ready(),
+    );
+    a.is_ok() && b.is_ok() && c.is_ok() && d.is_ok() && e.is_ok()
+}
+
+/// Which scope an object belongs to.
+struct Router {
+    scopes: Vec<Stores>,
+    watch_namespaces: Vec<String>,
+}
+
+impl Router {
+    fn scope_of(&self, namespace: Option<&str>) -> usize {
+        self.watch_namespaces
+            .iter()
+            .position(|name| Some(name.as_str()) == namespace)
+            .unwrap_or(0)
+    }
+}
+
+/// One feed per scope.
+fn split<K>(
+    mut feed: mpsc::UnboundedReceiver<ObjectRef<K>>,
+    router: &Router,
+    stop: &CancellationToken,
+) -> std::collections::VecDeque<mpsc::UnboundedReceiver<ObjectRef<K>>>
+where
+    K: Resource<DynamicType = ()> + Send + Sync + 'static,
+{
+    let (senders, receivers): (Vec<_>, std::collections::VecDeque<_>) =
+        router.scopes.iter().map(|_| mpsc::unbounded()).unzip();
+    let router = Router {
+        scopes: Vec::new(),
+        watch_namespaces: router.watch_namespaces.clone(),
+    };
+    let stop = stop.clone();
+    tokio::spawn(async move {
+        loop {
+            let next = tokio::select! {
+                next = feed.next() => next,
+                () = stop.cancelled() => None,
+            };
+            let Some(reference) = next else { return };
+            if let Some(sender) = senders.get(router.scope_of(reference.namespace.as_deref())) {
+                let _ = sender.unbounded_send(reference);
+            }
+        }
+    });
+    receivers
+}
+
+async fn fleets_controller(
+    stores: Stores,
+    feed: mpsc::UnboundedReceiver<ObjectRef<Guarded<TemporalWorker>>>,
+    concurrency: u16,
+    stop: CancellationToken,
+    context: Arc<Context>,
+) {
+    let reader = stores.workers.clone();
+    let reconcile = move |guarded: Arc<Guarded<TemporalWorker>>, context: Arc<Context>| {
+        let stores = stores.clone();
+        async move {
+            let reference = ObjectRef::from_obj(guarded.as_ref());
+            let span = tracing::info_span!(
+                "pass",
+                worker = %guarded.name_any(),
+                worker_namespace = guarded.namespace().unwrap_or_default(),
+            );
+            let worker = match &guarded.0 {
+                Ok(worker) => worker,
+                Err(error) => {
+                    tracing::warn!(parent: &span, %error, "the TemporalWorker cannot be read; waiting for its next change");
+                    return Ok(Action::await_change());
+                }
+            };
+            let running = context.health.pass(format!(
+                "{}/{}",
+                guarded.namespace().unwrap_or_default(),
+                guarded.name_any()
+            ));
+            let since = Instant::now();
+            let result = worker::reconcile(worker, &reference, &stores, &context)
+                .instrument(span)
+                .await;
+            drop(running);
+            let word = if result.is_ok() { "success" } else { "error" };
+            context.metrics.pass("temporalworker", word, since.elapsed());
+            if result.is_ok() {
+                context.backoff.succeeded(&guarded.uid().unwrap_or_default());
+            }
+            result
+        }
+    };
+    Controller::for_stream(futures::stream::pending(), reader)
+        .with_config(ControllerConfig::default().concurrency(concurrency))
+        .reconcile_on(feed)
+        .graceful_shutdown_on(async move { stop.cancelled().await })
+        .run(
+            reconcile,
+            |worker: Arc<Guarded<TemporalWorker>>, error: &worker::Error, context: Arc<Context>| {
+                retry(
+                    &context,
+                    &worker.uid().unwrap_or_default(),
+                    &worker.name_any(),
+                    error,
+                    error.class(),
+                )
+            },
+            context,
+        )
+        .for_each(|_| futures::future::ready(()))
+        .await;
+}
+
+async fn connections_controller(
+    stores: Stores,
+    feed: mpsc::UnboundedReceiver<ObjectRef<Guarded<TemporalConnection>>>,
+    stop: CancellationToken,
+    context: Arc<Context>,
+) {
+    let reader = stores.connections.clone();
+    let reconcile = move |guarded: Arc<Guarded<TemporalConnection>>, context: Arc<Context>| {
+        let stores = stores.clone();
+        async move {
+            let Ok(object) = &guarded.0 else {
+                return Ok(Action::await_change());
+            };
+            let since = Instant::now();
+            let result = connection::reconcile(object, &stores, &context).await;
+            let word = if result.is_ok() { "success" } else { "error" };
+            context.metrics.pass("temporalconnection", word, since.elapsed());
+            if result.is_ok() {
+                context.backoff.succeeded(&guarded.uid().unwrap_or_default());
+            }
+            result
+        }
+    };
+    Controller::for_stream(futures::stream::pending(), reader)
+        .with_config(ControllerConfig::default().concurrency(4))
+        .reconcile_on(feed)
+        .graceful_shutdown_on(async move { stop.cancelled().await })
+        .run(
+            reconcile,
+            |object: Arc<Guarded<TemporalConnection>>, error: &crate::k8s::Error, context: Arc<Context>| {
+                retry(
+                    &context,
+                    &object.uid().unwrap_or_default(),
+                    &object.name_any(),
+                    error,
+                    error.class(),
+                )
+            },
+            context,
+        )
+        .for_each(|_| futures::future::ready(()))
+        .await;
+}
+
+fn retry(
+    context: &Context,
+    uid: &str,
+    name: &str,
+    error: &(dyn std::error::Error + 'static),
+    class: fleet_core::Class,
+) -> Action {
+    let wait = context.backoff.failed(uid, class);
+    let (text, class_name) = (chain(error), class.as_str());
+    match class {
+        fleet_core::Class::Conflict | fleet_core::Class::Throttled { .. } => {
+            tracing::info!(name, class = class_name, error = text, "a pass is repeated");
+        }
+        fleet_core::Class::Bug => tracing::error!(name, class = class_name, error = text, "a pass failed"),
+        fleet_core::Class::Unavailable | fleet_core::Class::Denied | fleet_core::Class::Invalid => {
+            tracing::warn!(name, class = class_name, error = text, "a pass failed");
+        }
+    }
+    Action::requeue(wait)
+}
+
+/// Forgets what is kept of fleets that are gone.
+async fn forget(context: Arc<Context>, mut gone: mpsc::UnboundedReceiver<(String, String, String)>) {
+    while let Some((namespace, name, uid)) = gone.next().await {
+        tracing::info!(
+            worker = name,
+            worker_namespace = namespace,
+            "the TemporalWorker is gone"
+        );
+        context.watching.forget(&uid);
+        context.fleets.forget(&uid);
+        context.backoff.forget(&uid);
+        context.metrics.series().remove(&uid);
+    }
+}
