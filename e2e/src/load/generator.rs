@@ -24,6 +24,7 @@ use super::{
     client::{Error, TemporalClient},
     plan::{Gaps, Stream},
 };
+use crate::clock;
 
 /// Starts at the same time, at most: a server that was away is not met by everything that waited.
 const CONCURRENT_STARTS: usize = 32;
@@ -256,8 +257,7 @@ impl<S: Starter> Pacer<S> {
             workflow: stream.workflow.clone(),
             workflow_id: workflow_id.clone(),
         };
-        #[allow(clippy::disallowed_methods, reason = "the load's own clock: when an arrival was due")]
-        let due = Timestamp::now();
+        let due = clock::now();
         let mut entry = Started {
             workflow_id,
             run_id: None,
