@@ -130,10 +130,6 @@ impl Generator {
             starts: JoinSet::new(),
             next: 0,
         };
-        #[allow(
-            clippy::disallowed_methods,
-            reason = "the pacer ends with its channel, and `finish` awaits it"
-        )]
         let task = tokio::spawn(pacer.run(orders));
         Self { commands, shared, task }
     }
