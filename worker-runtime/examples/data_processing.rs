@@ -6,6 +6,9 @@
 //! Every activity has a start-to-close or heartbeat timeout, so that a worker that is killed shows as a second attempt, and a long
 //! schedule-to-close timeout, so that waiting in a backlog fails nothing.
 
+// The SDK's macros want inputs by value, and add undocumented constants named after the methods.
+#![allow(missing_docs, clippy::needless_pass_by_value)]
+
 use std::{
     process::ExitCode,
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
@@ -44,7 +47,10 @@ impl DataActivities {
     /// Blocks a thread for one to three seconds, as work with a slow disk would.
     #[activity(name = "process_data_activity")]
     pub fn process_data(_ctx: ActivityContext, data: String) -> Result<String, ActivityError> {
-        let nanos = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.subsec_nanos());
+        #[expect(clippy::disallowed_methods, reason = "a source of chance")]
+        let nanos = SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .map_or(0, |since| since.subsec_nanos());
         std::thread::sleep(Duration::from_millis(1_000 + u64::from(nanos / 1_000 % 2_000)));
         Ok(format!("{}-PROCESSED", data.to_uppercase()))
     }
@@ -59,10 +65,20 @@ impl DataActivities {
     /// Ten steps of two seconds with a heartbeat after each. Ends when cancelled; a retry goes on where the last attempt was.
     #[activity(name = "long_running_activity")]
     pub fn long_running(ctx: ActivityContext, task_id: String) -> Result<String, ActivityError> {
-        let done = ctx.heartbeat_details().deserialize::<String>()?.as_deref().and_then(step).unwrap_or(0);
+        let done = ctx
+            .heartbeat_details()
+            .deserialize::<String>()?
+            .as_deref()
+            .and_then(step)
+            .unwrap_or(0);
         for step in done + 1..=STEPS {
             if ctx.is_cancelled() {
-                tracing::warn!(task_id, step, ending = fleet_worker::shutdown_token().is_cancelled(), "cancelled");
+                tracing::warn!(
+                    task_id,
+                    step,
+                    ending = fleet_worker::shutdown_token().is_cancelled(),
+                    "cancelled"
+                );
                 return Err(ActivityError::cancelled());
             }
             std::thread::sleep(STEP);
@@ -107,7 +123,10 @@ struct CpuClock {
 
 impl CpuClock {
     fn start() -> Self {
-        Self { at_start: Self::read(), began: Instant::now() }
+        Self {
+            at_start: Self::read(),
+            began: Instant::now(),
+        }
     }
 
     fn used(&self) -> Duration {
@@ -147,7 +166,10 @@ impl DataProcessingWorkflow {
     /// Takes the input; `run` reads it from the state.
     #[init]
     pub fn new(_ctx: &WorkflowContextView, input: String) -> Self {
-        Self { current_data: input.clone(), input }
+        Self {
+            current_data: input.clone(),
+            input,
+        }
     }
 
     /// Returns the processed text.
@@ -155,7 +177,11 @@ impl DataProcessingWorkflow {
     pub async fn run(ctx: &mut WorkflowContext<Self>) -> WorkflowResult<String> {
         let input = ctx.state(|state| state.input.clone());
         let processed = ctx
-            .execute_activity(DataActivities::process_data, input, options(Duration::from_secs(30), None))
+            .execute_activity(
+                DataActivities::process_data,
+                input,
+                options(Duration::from_secs(30), None),
+            )
             .await?;
         ctx.state_mut(|state| state.current_data.clone_from(&processed));
         Ok(processed)
@@ -187,7 +213,11 @@ impl DataProcessingWorkflow {
         _ctx: &WorkflowContextView,
         suffix: &String,
     ) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
-        if suffix.is_empty() { Err("Suffix cannot be empty".into()) } else { Ok(()) }
+        if suffix.is_empty() {
+            Err("Suffix cannot be empty".into())
+        } else {
+            Ok(())
+        }
     }
 }
 
@@ -202,7 +232,9 @@ impl LongRunningWorkflow {
     #[run(name = "LongRunningWorkflow")]
     pub async fn run(ctx: &mut WorkflowContext<Self>, task_id: String) -> WorkflowResult<String> {
         let options = options(Duration::from_secs(300), Some(Duration::from_secs(10)));
-        Ok(ctx.execute_activity(DataActivities::long_running, task_id, options).await?)
+        Ok(ctx
+            .execute_activity(DataActivities::long_running, task_id, options)
+            .await?)
     }
 }
 
@@ -217,6 +249,8 @@ impl BurnCpuWorkflow {
     #[run(name = "BurnCpuWorkflow")]
     pub async fn run(ctx: &mut WorkflowContext<Self>, cpu_millis: u64) -> WorkflowResult<u64> {
         let options = options(Duration::from_secs(600), Some(Duration::from_secs(30)));
-        Ok(ctx.execute_activity(DataActivities::burn_cpu, cpu_millis, options).await?)
+        Ok(ctx
+            .execute_activity(DataActivities::burn_cpu, cpu_millis, options)
+            .await?)
     }
 }

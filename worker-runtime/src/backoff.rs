@@ -12,7 +12,11 @@ pub(crate) struct Backoff {
 
 impl Backoff {
     pub(crate) const fn new(first: Duration, longest: Duration) -> Self {
-        Self { first, longest, pause: first }
+        Self {
+            first,
+            longest,
+            pause: first,
+        }
     }
 
     /// The next pause: 50 to 100 % of the present one.
@@ -20,7 +24,10 @@ impl Backoff {
         let pause = self.pause;
         self.pause = (pause * 2).min(self.longest);
         // The low digits of the clock differ between pods; no better chance is needed.
-        let nanos = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.subsec_nanos());
+        #[expect(clippy::disallowed_methods, reason = "a source of chance, not of time")]
+        let nanos = SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .map_or(0, |since| since.subsec_nanos());
         pause.mul_f64(0.5 + f64::from(nanos % 1_000) / 2_000.0)
     }
 

@@ -58,14 +58,26 @@ pub(crate) enum Error {
     Empty(PathBuf),
     #[error("the connection settings cannot be used: {0}")]
     Settings(String),
-    #[error("cannot connect to {address}")]
-    Connect { address: String, source: Box<ClientConnectError> },
+    // The SDK's error repeats its causes in debug form: only the innermost says something to a reader.
+    #[error("cannot connect to {address}: {}", innermost(.cause.as_ref()))]
+    Connect {
+        address: String,
+        cause: Box<ClientConnectError>,
+    },
     #[error("no answer from {address} within {} s", CONNECT_TIMEOUT.as_secs())]
     Timeout { address: String },
     #[error("Temporal namespace {0:?} does not exist")]
     NoNamespace(String),
     #[error("cannot read Temporal namespace {name:?}")]
     Namespace { name: String, source: Box<Status> },
+}
+
+fn innermost<'a>(error: &'a (dyn std::error::Error + 'static)) -> &'a (dyn std::error::Error + 'static) {
+    let mut error = error;
+    while let Some(source) = error.source() {
+        error = source;
+    }
+    error
 }
 
 impl Credentials {
@@ -92,7 +104,10 @@ fn read_source(source: &DataSource) -> Result<Vec<u8>, Error> {
     match source {
         DataSource::Path(path) => read_file(path.into()),
         DataSource::Data(data) => Ok(data.clone()),
-        other => Err(Error::Settings(format!("unknown kind of source: {}", std::any::type_name_of_val(other)))),
+        other => Err(Error::Settings(format!(
+            "unknown kind of source: {}",
+            std::any::type_name_of_val(other)
+        ))),
     }
 }
 
@@ -108,6 +123,7 @@ impl Connector {
     /// Connects and checks that the Temporal namespace exists; tries until it succeeds and says meanwhile why not.
     pub(crate) async fn connect(&self, readiness: &Readiness) -> (Connection, Credentials) {
         let mut backoff = Backoff::new(Duration::from_millis(250), Duration::from_secs(10));
+        let mut complained = String::new();
         loop {
             let attempt = async {
                 let credentials = Credentials::read(&self.settings)?;
@@ -120,8 +136,11 @@ impl Connector {
                 }
                 Err(error) => {
                     let reason = crate::chain(&error);
-                    tracing::warn!(error = reason, "not connected, trying again");
-                    readiness.waiting(reason);
+                    if reason != complained {
+                        tracing::warn!(error = reason, "not connected, trying again until it works");
+                    }
+                    readiness.waiting(reason.clone());
+                    complained = reason;
                 }
             }
             tokio::time::sleep(backoff.next()).await;
@@ -133,15 +152,18 @@ impl Connector {
         let options = self.options(credentials)?;
         let address = options.target.to_string();
         let connecting = async {
-            let connection = Connection::connect(options)
-                .await
-                .map_err(|source| Error::Connect { address: address.clone(), source: Box::new(source) })?;
+            let connection = Connection::connect(options).await.map_err(|cause| Error::Connect {
+                address: address.clone(),
+                cause: Box::new(cause),
+            })?;
             self.check_namespace(&connection).await?;
             Ok(connection)
         };
         tokio::time::timeout(CONNECT_TIMEOUT + Duration::from_secs(5), connecting)
             .await
-            .unwrap_or(Err(Error::Timeout { address: address.clone() }))
+            .unwrap_or(Err(Error::Timeout {
+                address: address.clone(),
+            }))
     }
 
     fn options(&self, credentials: &Credentials) -> Result<ConnectionOptions, Error> {
@@ -165,11 +187,21 @@ impl Connector {
 
     async fn check_namespace(&self, connection: &Connection) -> Result<(), Error> {
         let name = &self.settings.temporal_namespace;
-        let request = DescribeNamespaceRequest { namespace: name.clone(), ..Default::default() };
-        match connection.workflow_service().describe_namespace(Request::new(request)).await {
+        let request = DescribeNamespaceRequest {
+            namespace: name.clone(),
+            ..Default::default()
+        };
+        match connection
+            .workflow_service()
+            .describe_namespace(Request::new(request))
+            .await
+        {
             Ok(_) => Ok(()),
             Err(status) if status.code() == Code::NotFound => Err(Error::NoNamespace(name.clone())),
-            Err(status) => Err(Error::Namespace { name: name.clone(), source: Box::new(status) }),
+            Err(status) => Err(Error::Namespace {
+                name: name.clone(),
+                source: Box::new(status),
+            }),
         }
     }
 }

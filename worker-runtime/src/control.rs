@@ -76,10 +76,14 @@ async fn serve_with(
     pod: &Arc<Pod>,
     poll_interval: Duration,
 ) -> Result<(), Error> {
-    let incoming = tokio::net::TcpListener::from_std(listener.try_clone().map_err(Error::Listen)?).map_err(Error::Listen)?;
+    let incoming =
+        tokio::net::TcpListener::from_std(listener.try_clone().map_err(Error::Listen)?).map_err(Error::Listen)?;
     let expected = format!("Bearer {}", files.token);
     let authorized = move |request: Request<()>| {
-        let given = request.metadata().get("authorization").map_or(&b""[..], |value| value.as_bytes());
+        let given = request
+            .metadata()
+            .get("authorization")
+            .map_or(&b""[..], |value| value.as_bytes());
         if same(given, expected.as_bytes()) {
             Ok(request)
         } else {
@@ -90,7 +94,10 @@ async fn serve_with(
     let serving = Server::builder()
         .tls_config(tls)
         .map_err(Error::Serve)?
-        .add_service(WorkerControlServer::with_interceptor(Service(Arc::clone(pod)), authorized))
+        .add_service(WorkerControlServer::with_interceptor(
+            Service(Arc::clone(pod)),
+            authorized,
+        ))
         .serve_with_incoming(TcpIncoming::from(incoming));
     tokio::select! {
         result = serving => result.map_err(Error::Serve),
@@ -118,7 +125,11 @@ fn read(directory: &Path) -> Result<Files, Error> {
         }
     };
     let token = String::from_utf8_lossy(&read("token")?).trim().to_owned();
-    Ok(Files { certificate: read("tls.crt")?, key: read("tls.key")?, token })
+    Ok(Files {
+        certificate: read("tls.crt")?,
+        key: read("tls.key")?,
+        token,
+    })
 }
 
 /// Compares in a time that does not depend on where the two differ.
@@ -151,10 +162,13 @@ pub(crate) fn report(pod: &Pod, now: Instant) -> ReportResponse {
     inflight.sort_by_key(|task| std::cmp::Reverse(task.age_ms));
     inflight.truncate(INFLIGHT);
     let used = resources::read();
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "for display: the contract wants the wall clock of the pod"
+    )]
+    let wall_clock = SystemTime::now().duration_since(UNIX_EPOCH);
     ReportResponse {
-        at_unix_ms: SystemTime::now()
-            .duration_since(UNIX_EPOCH)
-            .map_or(0, |since| i64::try_from(since.as_millis()).unwrap_or(i64::MAX)),
+        at_unix_ms: wall_clock.map_or(0, |since| i64::try_from(since.as_millis()).unwrap_or(i64::MAX)),
         uptime_ms: millis(pod.uptime(now)),
         identity: pod.identity.clone(),
         runtime_version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -171,18 +185,29 @@ pub(crate) fn report(pod: &Pod, now: Instant) -> ReportResponse {
             })
             .collect(),
         inflight,
-        resources: Some(fleet_proto::v1::Resources { cpu_ms: millis(used.cpu), memory_bytes: used.memory_bytes }),
+        resources: Some(fleet_proto::v1::Resources {
+            cpu_ms: millis(used.cpu),
+            memory_bytes: used.memory_bytes,
+        }),
         reloads_credentials: true,
     }
 }
 
 fn queue(queue: QueueReport) -> Queue {
-    let QueueReport { name, task_type, polled, counts } = queue;
+    let QueueReport {
+        name,
+        task_type,
+        polled,
+        counts,
+    } = queue;
     Queue {
         name,
         r#type: proto(task_type).into(),
         polled,
-        schedule_to_start: Some(Histogram { bounds_ms: BOUNDS_MS.to_vec(), counts }),
+        schedule_to_start: Some(Histogram {
+            bounds_ms: BOUNDS_MS.to_vec(),
+            counts,
+        }),
     }
 }
 

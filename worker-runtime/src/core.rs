@@ -15,7 +15,11 @@ use temporalio_common::{
     telemetry::{TelemetryOptions, metrics::TemporalMeter, telemetry_init},
     worker::WorkerTaskTypes,
 };
-use temporalio_sdk::{Worker, WorkerOptions, error::{WorkerCreateError, WorkerRunError}, runtime::CoreWorker};
+use temporalio_sdk::{
+    Worker, WorkerOptions,
+    error::{WorkerCreateError, WorkerRunError},
+    runtime::CoreWorker,
+};
 use temporalio_sdk_core::{
     ActivitySlotKind, CoreRuntime, FixedSizeSlotSupplier, LocalActivitySlotKind, NexusSlotKind, PollerBehavior,
     RuntimeOptions, SlotInfo, SlotInfoTrait, SlotKind, SlotMarkUsedContext, SlotReleaseContext, SlotReservationContext,
@@ -79,7 +83,9 @@ pub(crate) fn client_meter(meter: &SdkMeter) -> Result<Option<TemporalMeter>, Er
 }
 
 fn telemetry(meter: &SdkMeter) -> TelemetryOptions {
-    TelemetryOptions::builder().metrics(Arc::new(meter.clone()) as Arc<_>).build()
+    TelemetryOptions::builder()
+        .metrics(Arc::new(meter.clone()) as Arc<_>)
+        .build()
 }
 
 impl Seam {
@@ -96,7 +102,12 @@ impl Seam {
             .build()
             .map_err(Error::Runtime)?;
         let runtime = CoreRuntime::new_assume_tokio(options).map_err(|error| Error::Runtime(format!("{error:#}")))?;
-        Ok(Self { runtime, settings, registered, client })
+        Ok(Self {
+            runtime,
+            settings,
+            registered,
+            client,
+        })
     }
 
     /// A new SDK Worker for half of a queue.
@@ -128,10 +139,11 @@ impl Seam {
         config.tuner = Some(Arc::new(Tuner::new(half.lanes, gates)));
         // A Worker that is made anew may start before the last tasks of its predecessor ended.
         config.skip_client_worker_set_check = true;
-        let core = init_worker(&self.runtime, config, connection).map_err(|error| Error::Start(format!("{error:#}")))?;
+        let core =
+            init_worker(&self.runtime, config, connection).map_err(|error| Error::Start(format!("{error:#}")))?;
         let core = Arc::new(core);
-        let worker = Worker::new_from_core_options(Arc::clone(&core), self.client.clone(), options)
-            .map_err(Error::Create)?;
+        let worker =
+            Worker::new_from_core_options(Arc::clone(&core), self.client.clone(), options).map_err(Error::Create)?;
         Ok(SdkWorker { worker, core })
     }
 }
@@ -172,13 +184,17 @@ impl SdkHandle {
 
     /// Whether the server ends open polls at a shutdown, so that none has to be dropped.
     pub(crate) fn server_completes_polls(&self) -> bool {
-        self.0.upgrade().is_some_and(|core| core.get_namespace_capabilities().graceful_poll_shutdown())
+        self.0
+            .upgrade()
+            .is_some_and(|core| core.get_namespace_capabilities().graceful_poll_shutdown())
     }
 
     /// Moves polls, completions and heartbeats to another connection. Open polls end on the old one.
     pub(crate) fn replace_connection(&self, connection: Connection) -> Result<(), Error> {
         match self.0.upgrade() {
-            Some(core) => core.replace_client(connection).map_err(|error| Error::Start(format!("{error:#}"))),
+            Some(core) => core
+                .replace_client(connection)
+                .map_err(|error| Error::Start(format!("{error:#}"))),
             None => Ok(()),
         }
     }
@@ -187,7 +203,11 @@ impl SdkHandle {
 fn behavior(pollers: Pollers) -> PollerBehavior {
     match pollers {
         Pollers::SimpleMaximum(n) => PollerBehavior::SimpleMaximum(n as usize),
-        Pollers::Autoscaling { minimum, maximum, initial } => PollerBehavior::Autoscaling {
+        Pollers::Autoscaling {
+            minimum,
+            maximum,
+            initial,
+        } => PollerBehavior::Autoscaling {
             minimum: minimum as usize,
             maximum: maximum as usize,
             initial: initial as usize,
@@ -225,9 +245,12 @@ where
     K: SlotKind + Send + Sync + 'static,
 {
     match (gate, lane) {
-        (Some(gate), Some(lane)) => {
-            Arc::new(Supplier { gate: Arc::clone(gate), lane, sticky: sticky.unwrap_or(lane), kind: PhantomData })
-        }
+        (Some(gate), Some(lane)) => Arc::new(Supplier {
+            gate: Arc::clone(gate),
+            lane,
+            sticky: sticky.unwrap_or(lane),
+            kind: PhantomData,
+        }),
         _ => Arc::new(FixedSizeSlotSupplier::new(1)),
     }
 }
@@ -273,7 +296,9 @@ impl<K: SlotKind + Send + Sync + 'static> SlotSupplier for Supplier<K> {
     }
 
     fn try_reserve_slot(&self, ctx: &dyn SlotReservationContext) -> Option<SlotSupplierPermit> {
-        self.gate.try_reserve(self.lane(ctx), Instant::now()).map(SlotSupplierPermit::with_user_data)
+        self.gate
+            .try_reserve(self.lane(ctx), Instant::now())
+            .map(SlotSupplierPermit::with_user_data)
     }
 
     fn mark_slot_used(&self, ctx: &dyn SlotMarkUsedContext<SlotKind = K>) {

@@ -54,7 +54,11 @@ fn last_words(after: Duration, pod: &Pod) -> String {
     let mut text = line("hard deadline: tasks did not end in time", after, None);
     for gate in pod.gates.all() {
         for (name, age) in gate.running_now(Instant::now()).unwrap_or_default() {
-            text += &line("task cut off at the hard deadline", age, Some((gate.task_type().as_str(), &name)));
+            text += &line(
+                "task cut off at the hard deadline",
+                age,
+                Some((gate.task_type().as_str(), &name)),
+            );
         }
     }
     text

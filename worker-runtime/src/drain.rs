@@ -27,11 +27,17 @@ const OPEN_POLLS: Duration = Duration::from_secs(12);
 pub(crate) async fn stop_polling(halves: &[Arc<Running>], pod: &Pod) {
     join_all(halves.iter().map(|running| async {
         if let (Lanes::Activities { lane }, Some(gate)) = (running.half.lanes, &pod.gates.activity) {
-            let idle = gate.since_last_start(lane, Instant::now()).is_none_or(|since| since >= IDLE);
+            let idle = gate
+                .since_last_start(lane, Instant::now())
+                .is_none_or(|since| since >= IDLE);
             if !idle && !running.server_completes_polls() {
                 gate.close();
                 if tokio::time::timeout(OPEN_POLLS, gate.polls_ended(lane)).await.is_err() {
-                    tracing::info!(queue = running.half.queue, open = gate.open_polls(lane), "dropping idle polls");
+                    tracing::info!(
+                        queue = running.half.queue,
+                        open = gate.open_polls(lane),
+                        "dropping idle polls"
+                    );
                 }
             }
         }

@@ -130,7 +130,13 @@ impl Gate {
     /// Adds a lane. The caller sees to it that there are not more lanes than slots.
     pub(crate) fn add_lane(&self, now: Instant) -> LaneId {
         let mut state = self.lock();
-        state.lanes.push(Lane { issued: 0, used: 0, starts: [0; 2], window: now, last_start: None });
+        state.lanes.push(Lane {
+            issued: 0,
+            used: 0,
+            starts: [0; 2],
+            window: now,
+            last_start: None,
+        });
         LaneId(state.lanes.len() - 1)
     }
 
@@ -160,7 +166,11 @@ impl Gate {
         }
         state.issued += 1;
         state.lanes.get_mut(lane.0)?.issued += 1;
-        Some(Permit { gate: Arc::clone(self), lane: lane.0, task: AtomicU64::new(0) })
+        Some(Permit {
+            gate: Arc::clone(self),
+            lane: lane.0,
+            task: AtomicU64::new(0),
+        })
     }
 
     /// Hands out no slot any more; those that are held stay valid.
@@ -172,7 +182,11 @@ impl Gate {
     /// Slots that are free: neither reserved for a poll nor used.
     pub(crate) fn available(&self) -> u32 {
         let state = self.lock();
-        if state.closed { 0 } else { state.limit.saturating_sub(state.issued) }
+        if state.closed {
+            0
+        } else {
+            state.limit.saturating_sub(state.issued)
+        }
     }
 
     /// Slots of the lane that were reserved for polls and have no task yet.
@@ -313,7 +327,9 @@ impl State {
             return false;
         }
         let shared = self.lanes.len() > 1;
-        let Some(lane) = self.lanes.get_mut(lane) else { return false };
+        let Some(lane) = self.lanes.get_mut(lane) else {
+            return false;
+        };
         lane.roll(now);
         // An idle lane keeps one poll open; with each task that arrives it may open as many again, so a burst doubles the polls
         // per round trip, while slots that nobody uses stay free for the lanes that have work.

@@ -1,0 +1,183 @@
+//! Gates: who gets a slot, and that the counters are exact.
+
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use proptest::prelude::*;
+
+use super::{Gate, Permit, TaskType};
+
+fn gate(limit: u32, now: Instant) -> Arc<Gate> {
+    Arc::new(Gate::new(TaskType::Activity, limit, now))
+}
+
+#[test]
+fn a_single_lane_may_open_as_many_polls_as_there_are_slots() {
+    let now = Instant::now();
+    let gate = gate(3, now);
+    let lane = gate.add_lane(now);
+    let permits: Vec<Permit> = std::iter::from_fn(|| gate.try_reserve(lane, now)).collect();
+    assert_eq!(permits.len(), 3);
+    assert_eq!(gate.open_polls(lane), 3);
+}
+
+#[test]
+fn an_idle_lane_beside_others_keeps_one_poll_open() {
+    let now = Instant::now();
+    let gate = gate(10, now);
+    let (idle, busy) = (gate.add_lane(now), gate.add_lane(now));
+    let _poll = gate.try_reserve(idle, now).expect("the first poll");
+    assert!(
+        gate.try_reserve(idle, now).is_none(),
+        "a second idle poll would hoard a slot"
+    );
+    let mut held = Vec::new();
+    while let Some(permit) = gate.try_reserve(busy, now) {
+        permit.start("a", now);
+        held.push(permit);
+    }
+    assert_eq!(held.len(), 9, "the busy lane gets all that is left");
+}
+
+#[test]
+fn each_lane_keeps_a_slot_however_busy_its_neighbour_is() {
+    let now = Instant::now();
+    let gate = gate(4, now);
+    let (busy, late) = (gate.add_lane(now), gate.add_lane(now));
+    let mut held = Vec::new();
+    while let Some(permit) = gate.try_reserve(busy, now) {
+        permit.start("a", now);
+        held.push(permit);
+    }
+    assert_eq!(held.len(), 3);
+    assert!(gate.try_reserve(late, now).is_some());
+}
+
+#[test]
+fn a_burst_on_a_shared_gate_doubles_its_polls() {
+    let now = Instant::now();
+    let gate = gate(100, now);
+    let (burst, _other) = (gate.add_lane(now), gate.add_lane(now));
+    let mut held = Vec::new();
+    let mut rounds = 0;
+    while held.len() < 64 {
+        let opened: Vec<Permit> = std::iter::from_fn(|| gate.try_reserve(burst, now)).collect();
+        for permit in &opened {
+            permit.start("a", now);
+        }
+        held.extend(opened);
+        rounds += 1;
+    }
+    assert!(rounds <= 8, "{rounds} round trips for 64 tasks");
+}
+
+#[test]
+fn a_closed_gate_hands_out_nothing_and_keeps_what_is_held() {
+    let now = Instant::now();
+    let gate = gate(2, now);
+    let lane = gate.add_lane(now);
+    let permit = gate.try_reserve(lane, now).expect("a slot");
+    gate.close();
+    assert!(gate.try_reserve(lane, now).is_none());
+    permit.start("last", now);
+    assert_eq!((gate.report(9, now).used, gate.open_polls(lane)), (1, 0));
+}
+
+#[tokio::test]
+async fn a_waiting_poller_is_woken_by_the_slot_that_becomes_free() {
+    let now = Instant::now();
+    let gate = gate(1, now);
+    let lane = gate.add_lane(now);
+    let held = gate.try_reserve(lane, now).expect("a slot");
+    let waiting = tokio::spawn({
+        let gate = Arc::clone(&gate);
+        async move { gate.reserve(lane).await }
+    });
+    tokio::task::yield_now().await;
+    drop(held);
+    tokio::time::timeout(Duration::from_secs(5), waiting)
+        .await
+        .expect("woken")
+        .expect("no panic");
+}
+
+#[test]
+fn a_report_lists_the_oldest_tasks_first() {
+    let now = Instant::now();
+    let gate = gate(3, now);
+    let lane = gate.add_lane(now);
+    let permits: Vec<Permit> = std::iter::from_fn(|| gate.try_reserve(lane, now)).collect();
+    for (second, permit) in permits.iter().enumerate() {
+        permit.start(&format!("task-{second}"), now + Duration::from_secs(second as u64));
+    }
+    let report = gate.report(2, now + Duration::from_secs(10));
+    let listed: Vec<(&str, u64)> = report
+        .running
+        .iter()
+        .map(|(name, age)| (&**name, age.as_secs()))
+        .collect();
+    assert_eq!(listed, [("task-0", 10), ("task-1", 9)]);
+}
+
+/// One thing that can happen to a gate.
+#[derive(Debug, Clone)]
+enum Event {
+    Reserve(usize),
+    Start(usize),
+    End(usize),
+    Drop(usize),
+}
+
+fn events() -> impl Strategy<Value = Vec<(u64, Event)>> {
+    let event = prop_oneof![
+        (0..3usize).prop_map(Event::Reserve),
+        (0..20usize).prop_map(Event::Start),
+        (0..20usize).prop_map(Event::End),
+        (0..20usize).prop_map(Event::Drop),
+    ];
+    prop::collection::vec((0..500u64, event), 1..200)
+}
+
+proptest! {
+    /// Never more than the limit, and the integral is that of a count kept by hand.
+    #[test]
+    fn slots_stay_within_the_limit_and_the_integral_is_exact(limit in 3..8u32, events in events()) {
+        let mut now = Instant::now();
+        let gate = gate(limit, now);
+        let lanes = [gate.add_lane(now), gate.add_lane(now), gate.add_lane(now)];
+        let mut held: Vec<(Permit, bool)> = Vec::new();
+        let (mut used, mut integral, mut completions) = (0u64, 0u64, 0u64);
+        for (pause, event) in events {
+            now += Duration::from_millis(pause);
+            integral += used * pause;
+            match event {
+                Event::Reserve(lane) => held.extend(gate.try_reserve(lanes[lane], now).map(|permit| (permit, false))),
+                Event::Start(index) => if let Some((permit, running @ false)) = held.get_mut(index) {
+                    permit.start("t", now);
+                    *running = true;
+                    used += 1;
+                },
+                Event::End(index) => if let Some((permit, true)) = held.get(index) {
+                    permit.end(now);
+                    // A slot serves one task; the SDK drops it right after.
+                    held.remove(index);
+                    used -= 1;
+                    completions += 1;
+                },
+                Event::Drop(index) => if matches!(held.get(index), Some((_, false))) {
+                    held.remove(index);
+                },
+            }
+            let report = gate.report(usize::MAX, now);
+            prop_assert!(held.len() <= limit as usize);
+            prop_assert_eq!(u64::from(report.used), used);
+            prop_assert_eq!(report.running.len() as u64, used);
+            prop_assert_eq!(report.completions, completions);
+            prop_assert_eq!(report.busy_slot_ms, integral);
+        }
+        drop(held);
+        prop_assert_eq!(gate.available(), limit);
+    }
+}

@@ -13,10 +13,7 @@ use std::{
 
 use axum::{Router, extract::State, http::StatusCode, routing::get};
 
-use crate::{
-    pod::Pod,
-    pulse::STUCK,
-};
+use crate::{pod::Pod, pulse::STUCK};
 
 /// Why the pod is not ready, in words, and whether it ever was.
 #[derive(Debug)]
@@ -67,7 +64,11 @@ pub(crate) fn ready(pod: &Pod) -> Result<(), String> {
         return Ok(());
     }
     if !readiness.connected.load(Ordering::Acquire) {
-        return Err(readiness.waiting_for.lock().unwrap_or_else(PoisonError::into_inner).clone());
+        return Err(readiness
+            .waiting_for
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone());
     }
     let unpolled: Vec<String> = pod
         .queues
@@ -90,14 +91,24 @@ pub(crate) fn live(pod: &Pod, now: Instant) -> Result<(), String> {
         .filter(|(_, age)| *age > STUCK)
         .map(|(name, age)| format!("worker thread {name} has not moved for {} s", age.as_secs()))
         .collect();
-    if stuck.is_empty() { Ok(()) } else { Err(stuck.join("; ")) }
+    if stuck.is_empty() {
+        Ok(())
+    } else {
+        Err(stuck.join("; "))
+    }
 }
 
 /// The routes of the health port.
 pub(crate) fn router(pod: Arc<Pod>) -> Router {
     Router::new()
-        .route("/livez", get(|State(pod): State<Arc<Pod>>| async move { answer(live(&pod, Instant::now())) }))
-        .route("/readyz", get(|State(pod): State<Arc<Pod>>| async move { answer(ready(&pod)) }))
+        .route(
+            "/livez",
+            get(|State(pod): State<Arc<Pod>>| async move { answer(live(&pod, Instant::now())) }),
+        )
+        .route(
+            "/readyz",
+            get(|State(pod): State<Arc<Pod>>| async move { answer(ready(&pod)) }),
+        )
         .with_state(pod)
 }
 

@@ -31,9 +31,6 @@ use crate::{
     settings::Settings,
 };
 
-/// From the end of the grace period to the hard deadline: clean-up of cancelled tasks, last calls.
-const CLEAN_UP: Duration = Duration::from_secs(18);
-
 /// Blocking threads beyond one per slot: for the SDK's and the runtime's own use.
 const SPARE_BLOCKING_THREADS: usize = 16;
 
@@ -84,7 +81,9 @@ pub(crate) struct Link {
 /// Runs until `stop`, and through the ending.
 pub(crate) fn run(plan: Plan, stop: &CancellationToken) -> io::Result<Ended> {
     let options = &plan.settings.options;
-    let slots = options.max_concurrent_activities.saturating_add(options.max_concurrent_local_activities);
+    let slots = options
+        .max_concurrent_activities
+        .saturating_add(options.max_concurrent_local_activities);
     let tasks = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .thread_name("tasks")
@@ -98,7 +97,17 @@ pub(crate) fn run(plan: Plan, stop: &CancellationToken) -> io::Result<Ended> {
 }
 
 async fn keep(plan: Plan, tasks: Handle, stop: &CancellationToken) -> io::Result<Ended> {
-    let Plan { settings, pod, meter, halves, registered, client, connector, listeners, signals } = plan;
+    let Plan {
+        settings,
+        pod,
+        meter,
+        halves,
+        registered,
+        client,
+        connector,
+        listeners,
+        signals,
+    } = plan;
     let mut servers = serve(listeners, &settings, &pod, &meter)?;
     if signals {
         servers.spawn(crate::signals::forward(stop.clone())?);
@@ -122,7 +131,9 @@ async fn keep(plan: Plan, tasks: Handle, stop: &CancellationToken) -> io::Result
         let _within = tasks.enter();
         Arc::new(Seam::new(Arc::clone(&settings), registered, &meter, client).map_err(io::Error::other)?)
     };
-    let link = Arc::new(Link { current: Mutex::new(connected) });
+    let link = Arc::new(Link {
+        current: Mutex::new(connected),
+    });
     let running: Vec<Arc<Running>> = halves
         .into_iter()
         .map(|half| {
@@ -137,7 +148,12 @@ async fn keep(plan: Plan, tasks: Handle, stop: &CancellationToken) -> io::Result
         .collect();
     let mut threads = JoinSet::new();
     for running in &running {
-        let ended = start(Arc::clone(running), Arc::clone(&seam), Arc::clone(&link), Arc::clone(&pod))?;
+        let ended = start(
+            Arc::clone(running),
+            Arc::clone(&seam),
+            Arc::clone(&link),
+            Arc::clone(&pod),
+        )?;
         threads.spawn(ended);
     }
     let reloading = tasks.spawn(reload::watch(connector, link, running.clone(), Arc::clone(&pod)));
@@ -155,15 +171,21 @@ async fn keep(plan: Plan, tasks: Handle, stop: &CancellationToken) -> io::Result
     let began = Instant::now();
     pod.readiness.drain();
     crate::shutdown_token().cancel();
-    let _deadline = Deadline::start(settings.graceful_shutdown + CLEAN_UP, Arc::clone(&pod))?;
-    tracing::info!(grace_seconds = settings.graceful_shutdown.as_secs(), "ending: no new task is accepted");
+    let _deadline = Deadline::start(settings.graceful_shutdown + settings.clean_up, Arc::clone(&pod))?;
+    tracing::info!(
+        grace_seconds = settings.graceful_shutdown.as_secs(),
+        "ending: no new task is accepted"
+    );
     reloading.abort();
     drain::stop_polling(&running, &pod).await;
     while let Some(ended) = threads.join_next().await {
         broken |= !ended.unwrap_or(false);
     }
     servers.shutdown().await;
-    tracing::info!(seconds = began.elapsed().as_secs_f64(), "ended: every task was completed or handed back");
+    tracing::info!(
+        seconds = began.elapsed().as_secs_f64(),
+        "ended: every task was completed or handed back"
+    );
     Ok(if broken { Ended::Broken } else { Ended::Clean })
 }
 
@@ -171,9 +193,10 @@ async fn keep(plan: Plan, tasks: Handle, stop: &CancellationToken) -> io::Result
 fn serve(listeners: Listeners, settings: &Settings, pod: &Arc<Pod>, meter: &SdkMeter) -> io::Result<JoinSet<()>> {
     let mut servers = JoinSet::new();
     let registry = metrics::registry(pod, meter).map_err(io::Error::other)?;
-    for (listener, router) in
-        [(listeners.health, health::router(Arc::clone(pod))), (listeners.metrics, metrics::router(registry))]
-    {
+    for (listener, router) in [
+        (listeners.health, health::router(Arc::clone(pod))),
+        (listeners.metrics, metrics::router(registry)),
+    ] {
         let listener = tokio::net::TcpListener::from_std(listener)?;
         servers.spawn(async move {
             if let Err(error) = axum::serve(listener, router).await {
@@ -196,11 +219,13 @@ fn start(
     pod: Arc<Pod>,
 ) -> io::Result<impl Future<Output = bool>> {
     let (done, ended) = oneshot::channel();
-    std::thread::Builder::new().name(running.half.thread_name()).spawn(move || {
-        let tasks = running.tasks.clone();
-        tasks.block_on(drive(&running, &seam, &link, &pod));
-        let _ = done.send(());
-    })?;
+    std::thread::Builder::new()
+        .name(running.half.thread_name())
+        .spawn(move || {
+            let tasks = running.tasks.clone();
+            tasks.block_on(drive(&running, &seam, &link, &pod));
+            let _ = done.send(());
+        })?;
     Ok(async move { ended.await.is_ok() })
 }
 
@@ -234,11 +259,16 @@ async fn drive(running: &Running, seam: &Seam, link: &Link, pod: &Pod) {
             return;
         }
         metrics::count(&pod.counters.rebuilds);
-        if began.elapsed() > Duration::from_secs(60) {
+        if began.elapsed() > Duration::from_mins(1) {
             backoff.reset();
         }
         let pause = backoff.next();
-        tracing::warn!(worker = name, error = failure, pause_ms = pause.as_millis(), "the worker failed, making a new one");
+        tracing::warn!(
+            worker = name,
+            error = failure,
+            pause_ms = pause.as_millis(),
+            "the worker failed, making a new one"
+        );
         tokio::select! {
             () = tokio::time::sleep(pause) => {}
             () = running.stop.cancelled() => {}
@@ -264,7 +294,9 @@ impl Running {
 
     /// Moves the half to another connection.
     pub(crate) fn replace_connection(&self, connection: Connection) -> Result<(), crate::core::Error> {
-        self.sdk().as_ref().map_or(Ok(()), |sdk| sdk.replace_connection(connection))
+        self.sdk()
+            .as_ref()
+            .map_or(Ok(()), |sdk| sdk.replace_connection(connection))
     }
 
     fn is_ending(&self) -> bool {

@@ -89,7 +89,13 @@ impl SdkMeter {
             Vec::new(),
             HashMap::new(),
         )?;
-        Ok(Self { shared: Arc::new(Shared { queues, families: Mutex::default() }), desc })
+        Ok(Self {
+            shared: Arc::new(Shared {
+                queues,
+                families: Mutex::default(),
+            }),
+            desc,
+        })
     }
 
     fn family(&self, params: &MetricParameters, kind: Kind) -> Arc<Family> {
@@ -123,7 +129,9 @@ impl SdkMeter {
 
 impl fmt::Debug for SdkMeter {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("SdkMeter").field("families", &lock(&self.shared.families).len()).finish()
+        f.debug_struct("SdkMeter")
+            .field("families", &lock(&self.shared.families).len())
+            .finish_non_exhaustive()
     }
 }
 
@@ -136,12 +144,19 @@ impl Instrument {
             MetricAttributes::NoOp(labels) => labels.as_ref(),
             _ => &empty,
         };
-        let mut labels: Labels = map.iter().map(|(key, value)| (key.replace('-', "_"), value.clone())).collect();
+        let mut labels: Labels = map
+            .iter()
+            .map(|(key, value)| (key.replace('-', "_"), value.clone()))
+            .collect();
         labels.sort_unstable();
         let family = &self.0;
         let mut all = lock(&family.series);
         let series = all.entry(labels).or_insert_with(|| {
-            let buckets = if family.kind == Kind::Histogram { family.bounds.len() + 1 } else { 0 };
+            let buckets = if family.kind == Kind::Histogram {
+                family.bounds.len() + 1
+            } else {
+                0
+            };
             Arc::new(Series {
                 number: AtomicU64::new(0f64.to_bits()),
                 counts: (0..buckets).map(|_| AtomicU64::new(0)).collect(),
@@ -167,9 +182,12 @@ impl Instrument {
 
 impl Bound {
     fn add(&self, delta: f64) {
-        let _ = self.series.number.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |bits| {
-            Some((f64::from_bits(bits) + delta).to_bits())
-        });
+        let _ = self
+            .series
+            .number
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |bits| {
+                Some((f64::from_bits(bits) + delta).to_bits())
+            });
     }
 
     fn set(&self, value: f64) {
@@ -214,7 +232,8 @@ instrument!(GaugeBase, records, u64, |bound, v| bound.set(v as f64));
 instrument!(GaugeF64Base, records, f64, |bound, v| bound.set(v));
 instrument!(HistogramBase, records, u64, |bound, v| bound.observe(v as f64));
 instrument!(HistogramF64Base, records, f64, |bound, v| bound.observe(v));
-instrument!(HistogramDurationBase, records, Duration, |bound, v| bound.observe(v.as_secs_f64() * 1_000.0));
+instrument!(HistogramDurationBase, records, Duration, |bound, v| bound
+    .observe(v.as_secs_f64() * 1_000.0));
 
 impl CoreMeter for SdkMeter {
     fn new_attributes(&self, attribs: NewAttributes) -> MetricAttributes {
@@ -270,8 +289,10 @@ impl Collector for SdkMeter {
         families
             .iter()
             .filter_map(|all| {
-                let samples: Vec<Metric> =
-                    lock(&all.series).iter().map(|(labels, series)| all.sample(labels, series)).collect();
+                let samples: Vec<Metric> = lock(&all.series)
+                    .iter()
+                    .map(|(labels, series)| all.sample(labels, series))
+                    .collect();
                 let kind = match all.kind {
                     Kind::Counter => MetricType::COUNTER,
                     Kind::Gauge => MetricType::GAUGE,

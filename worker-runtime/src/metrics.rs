@@ -54,7 +54,11 @@ pub(crate) fn router(registry: Registry) -> Router {
         let mut buffer = Vec::new();
         match TextEncoder::new().encode(&registry.gather(), &mut buffer) {
             Ok(()) => (StatusCode::OK, [(CONTENT_TYPE, TEXT_FORMAT)], buffer),
-            Err(error) => (StatusCode::INTERNAL_SERVER_ERROR, [(CONTENT_TYPE, "text/plain")], error.to_string().into()),
+            Err(error) => (
+                StatusCode::INTERNAL_SERVER_ERROR,
+                [(CONTENT_TYPE, "text/plain")],
+                error.to_string().into(),
+            ),
         }
     };
     Router::new().route("/metrics", get(answer)).with_state(registry)

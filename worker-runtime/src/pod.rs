@@ -44,7 +44,11 @@ pub(crate) struct Half {
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Lanes {
     /// Workflow tasks (with a lane for the sticky queue), and local activities if activities are registered.
-    Workflows { normal: LaneId, sticky: Option<LaneId>, local: Option<LaneId> },
+    Workflows {
+        normal: LaneId,
+        sticky: Option<LaneId>,
+        local: Option<LaneId>,
+    },
     /// Activities dispatched by the server.
     Activities { lane: LaneId },
 }
@@ -52,7 +56,9 @@ pub(crate) enum Lanes {
 impl Gates {
     /// All gates that exist.
     pub(crate) fn all(&self) -> impl Iterator<Item = &Arc<Gate>> {
-        [&self.workflow, &self.activity, &self.local_activity].into_iter().flatten()
+        [&self.workflow, &self.activity, &self.local_activity]
+            .into_iter()
+            .flatten()
     }
 }
 

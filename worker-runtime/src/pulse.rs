@@ -35,12 +35,19 @@ pub(crate) struct Pulse {
 
 impl Pulses {
     pub(crate) fn new(epoch: Instant) -> Self {
-        Self { epoch, all: Mutex::default() }
+        Self {
+            epoch,
+            all: Mutex::default(),
+        }
     }
 
     /// Starts watching a thread.
     pub(crate) fn add(&self, name: &str) -> Arc<Pulse> {
-        let pulse = Arc::new(Pulse { name: name.to_owned(), epoch: self.epoch, last: AtomicU64::new(0) });
+        let pulse = Arc::new(Pulse {
+            name: name.to_owned(),
+            epoch: self.epoch,
+            last: AtomicU64::new(0),
+        });
         pulse.beat(Instant::now());
         let mut all = self.all.lock().unwrap_or_else(PoisonError::into_inner);
         all.retain(|pulse| pulse.strong_count() > 0);
@@ -65,7 +72,8 @@ impl Pulses {
 impl Pulse {
     fn beat(&self, now: Instant) {
         let since = now.saturating_duration_since(self.epoch).as_millis();
-        self.last.store(u64::try_from(since).unwrap_or(u64::MAX), Ordering::Relaxed);
+        self.last
+            .store(u64::try_from(since).unwrap_or(u64::MAX), Ordering::Relaxed);
     }
 
     /// Beats for ever. To be polled beside the work that is watched, on the same thread.
@@ -87,8 +95,11 @@ mod tests {
         let pulses = Pulses::new(epoch);
         let pulse = pulses.add("w");
         pulse.beat(epoch + Duration::from_secs(5));
-        assert_eq!(pulses.ages(epoch + Duration::from_secs(12)), [("w".to_owned(), Duration::from_secs(7))]);
+        assert_eq!(
+            pulses.ages(epoch + Duration::from_secs(12)),
+            [("w".to_owned(), Duration::from_secs(7))]
+        );
         drop(pulse);
-        assert!(pulses.ages(epoch + Duration::from_secs(60)).is_empty());
+        assert!(pulses.ages(epoch + Duration::from_mins(1)).is_empty());
     }
 }

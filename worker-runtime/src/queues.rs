@@ -42,7 +42,9 @@ pub(crate) struct QueueReport {
 
 impl Queues {
     pub(crate) fn new(queues: impl IntoIterator<Item = (String, TaskType)>) -> Self {
-        Self { all: queues.into_iter().map(|key| (key, Arc::default())).collect() }
+        Self {
+            all: queues.into_iter().map(|key| (key, Arc::default())).collect(),
+        }
     }
 
     /// A poll of the queue is open.
@@ -102,7 +104,10 @@ mod tests {
 
     #[test]
     fn only_the_queues_of_the_pod_count() {
-        let queues = Queues::new([("q".to_owned(), TaskType::Activity), ("q".to_owned(), TaskType::Workflow)]);
+        let queues = Queues::new([
+            ("q".to_owned(), TaskType::Activity),
+            ("q".to_owned(), TaskType::Workflow),
+        ]);
         queues.polled(TaskType::Activity, "q");
         queues.polled(TaskType::Activity, "other");
         assert_eq!(queues.unpolled().collect::<Vec<_>>(), [("q", TaskType::Workflow)]);

@@ -25,7 +25,10 @@ pub(crate) async fn watch(connector: Arc<Connector>, link: Arc<Link>, halves: Ve
                 let reason = crate::chain(&error);
                 if reason != complained {
                     count(&pod.counters.failed_reloads);
-                    tracing::warn!(error = reason, "the changed credentials cannot be used, the old ones stay");
+                    tracing::warn!(
+                        error = reason,
+                        "the changed credentials cannot be used, the old ones stay"
+                    );
                     complained = reason;
                 }
             }
@@ -49,7 +52,8 @@ async fn check(connector: &Connector, link: &Link, halves: &[Arc<Running>]) -> R
     let connection = connector.connect_once(&new).await?;
     link.replace(connection.clone(), new);
     for half in halves {
-        half.replace_connection(connection.clone()).map_err(|error| Error::Settings(crate::chain(&error)))?;
+        half.replace_connection(connection.clone())
+            .map_err(|error| Error::Settings(crate::chain(&error)))?;
     }
     Ok(true)
 }

@@ -15,7 +15,10 @@ pub(crate) struct Resources {
 pub(crate) fn read() -> Resources {
     let stat = fs::read_to_string("/proc/self/stat").unwrap_or_default();
     let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
-    Resources { cpu: cpu(&stat).unwrap_or_default(), memory_bytes: memory(&status).unwrap_or_default() }
+    Resources {
+        cpu: cpu(&stat).unwrap_or_default(),
+        memory_bytes: memory(&status).unwrap_or_default(),
+    }
 }
 
 /// `utime` and `stime` (fields 14 and 15) in ticks of 10 ms, the unit of the user interface of all Linux ports in use.

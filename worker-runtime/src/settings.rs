@@ -35,6 +35,8 @@ pub struct Settings {
     pub identity: String,
     /// How long running tasks may go on after the process was told to end. Default 60 s.
     pub graceful_shutdown: Duration,
+    /// What follows that time until the process is ended by force: clean-up of cancelled tasks, last calls. 18 s.
+    pub clean_up: Duration,
     /// Directory with `tls.crt`, `tls.key` and `token` for `WorkerControl`; without it that port is not served.
     pub control_dir: Option<PathBuf>,
     /// Ports to listen on.
@@ -139,7 +141,10 @@ impl Settings {
 
     /// Reads the given variables instead of the environment. An empty value counts as absent.
     pub fn from_variables(variables: &HashMap<String, String>) -> Result<Self, InvalidSettings> {
-        let mut read = Reader { variables, problems: Vec::new() };
+        let mut read = Reader {
+            variables,
+            problems: Vec::new(),
+        };
         let connection = read.connection();
         let defaults = Options::default();
         let options = Options {
@@ -183,6 +188,7 @@ impl Settings {
                 604_800,
                 60,
             )),
+            clean_up: Duration::from_secs(18),
             control_dir: read.get("TEMPORAL_FLEET_CONTROL_DIR").map(PathBuf::from),
             ports: Ports {
                 metrics: read.number("TEMPORAL_FLEET_METRICS_PORT", 1, u16::MAX, 9464),
@@ -193,12 +199,20 @@ impl Settings {
             in_pod: read.get("POD_NAME").is_some() || read.get("KUBERNETES_SERVICE_HOST").is_some(),
         };
         settings.check(&mut read.problems);
-        if read.problems.is_empty() { Ok(settings) } else { Err(InvalidSettings(read.problems)) }
+        if read.problems.is_empty() {
+            Ok(settings)
+        } else {
+            Err(InvalidSettings(read.problems))
+        }
     }
 
     /// What no variable alone can show.
     fn check(&self, problems: &mut Vec<Problem>) {
-        let Ports { metrics, control, health } = self.ports;
+        let Ports {
+            metrics,
+            control,
+            health,
+        } = self.ports;
         if metrics == control || metrics == health || control == health {
             problems.push(Problem::new(
                 "TEMPORAL_FLEET_{METRICS,CONTROL,HEALTH}_PORT",
@@ -206,7 +220,11 @@ impl Settings {
                 "three different ports",
             ));
         }
-        let tls_off = self.connection.tls.as_ref().is_some_and(|tls| tls.disabled == Some(true));
+        let tls_off = self
+            .connection
+            .tls
+            .as_ref()
+            .is_some_and(|tls| tls.disabled == Some(true));
         if tls_off && (self.api_key_file.is_some() || self.connection.api_key.is_some()) {
             problems.push(Problem::new(
                 "TEMPORAL_TLS",
@@ -232,7 +250,11 @@ impl Default for Options {
 
 impl Problem {
     pub(crate) fn new(variable: &str, problem: impl Into<String>, allowed: impl Into<String>) -> Self {
-        Self { variable: variable.to_owned(), problem: problem.into(), allowed: allowed.into() }
+        Self {
+            variable: variable.to_owned(),
+            problem: problem.into(),
+            allowed: allowed.into(),
+        }
     }
 }
 
@@ -257,7 +279,10 @@ struct Reader<'a> {
 
 impl Reader<'_> {
     fn get(&self, name: &str) -> Option<&str> {
-        self.variables.get(name).map(String::as_str).filter(|value| !value.is_empty())
+        self.variables
+            .get(name)
+            .map(String::as_str)
+            .filter(|value| !value.is_empty())
     }
 
     fn problem(&mut self, variable: &str, problem: impl Into<String>, allowed: impl Into<String>) {
@@ -286,9 +311,11 @@ impl Reader<'_> {
             Ok(pollers) => {
                 let fits = match pollers {
                     Pollers::SimpleMaximum(n) => (least..=MAX_SLOTS).contains(&n),
-                    Pollers::Autoscaling { minimum, maximum, initial } => {
-                        1 <= minimum && minimum <= initial && initial <= maximum && maximum <= MAX_SLOTS
-                    }
+                    Pollers::Autoscaling {
+                        minimum,
+                        maximum,
+                        initial,
+                    } => 1 <= minimum && minimum <= initial && initial <= maximum && maximum <= MAX_SLOTS,
                 };
                 if fits {
                     return Some(pollers);
@@ -301,10 +328,17 @@ impl Reader<'_> {
 
     fn queues(&mut self) -> Vec<QueueSettings> {
         const NAME: &str = "TEMPORAL_FLEET_TASK_QUEUES";
-        let allowed = r#"a list such as [{"name":"orders","types":["Workflow","Activity"]}], each name once, 1 to 1000 bytes"#;
+        let allowed =
+            r#"a list such as [{"name":"orders","types":["Workflow","Activity"]}], each name once, 1 to 1000 bytes"#;
         let Some(text) = self.get(NAME).map(str::to_owned) else {
             let single = self.get("TEMPORAL_TASK_QUEUE").map(str::to_owned);
-            return single.into_iter().map(|name| QueueSettings { name, types: BTreeSet::new() }).collect();
+            return single
+                .into_iter()
+                .map(|name| QueueSettings {
+                    name,
+                    types: BTreeSet::new(),
+                })
+                .collect();
         };
         match serde_json::from_str::<Vec<QueueSettings>>(&text) {
             Err(error) => self.problem(NAME, format!("{text:?} cannot be read: {error}"), allowed),
@@ -314,7 +348,11 @@ impl Reader<'_> {
                 if !queues.is_empty() && names.len() == queues.len() && sizes {
                     return queues;
                 }
-                self.problem(NAME, format!("{text} is empty, repeats a name or has one of a wrong length"), allowed);
+                self.problem(
+                    NAME,
+                    format!("{text} is empty, repeats a name or has one of a wrong length"),
+                    allowed,
+                );
             }
         }
         Vec::new()
@@ -339,9 +377,8 @@ impl Reader<'_> {
 
     fn connection(&mut self) -> ClientConfigProfile {
         for name in ["TEMPORAL_TLS", "TEMPORAL_TLS_DISABLE_HOST_VERIFICATION"] {
-            let text = self.get(name).map(str::to_ascii_lowercase);
-            let known = text.as_deref().is_none_or(|text| ["true", "false", "1", "0"].contains(&text));
-            if !known {
+            let text = self.get(name).unwrap_or("false").to_ascii_lowercase();
+            if !["true", "false", "1", "0"].contains(&text.as_str()) {
                 self.problem(name, format!("{text:?} is neither true nor false"), "true, false");
             }
         }
@@ -367,12 +404,20 @@ impl Reader<'_> {
             );
         }
         if profile.codec.is_some() {
-            self.problem("TEMPORAL_CODEC_ENDPOINT", "remote codecs are not supported", "absent; set a codec in code");
+            self.problem(
+                "TEMPORAL_CODEC_ENDPOINT",
+                "remote codecs are not supported",
+                "absent; set a codec in code",
+            );
         }
         if let Some(tls) = &profile.tls
             && tls.client_cert.is_some() != tls.client_key.is_some()
         {
-            self.problem("TEMPORAL_TLS_CLIENT_CERT_PATH", "certificate and key need each other", "both or none");
+            self.problem(
+                "TEMPORAL_TLS_CLIENT_CERT_PATH",
+                "certificate and key need each other",
+                "both or none",
+            );
         }
         profile
     }

@@ -1,0 +1,113 @@
+//! Settings: the contract's variables, their defaults and their mistakes.
+
+use std::time::Duration;
+
+use super::{InvalidSettings, Options, Pollers, Ports, QueueType, Settings};
+
+fn settings(variables: &[(&str, &str)]) -> Result<Settings, InvalidSettings> {
+    // A configuration file in the developer's home must not change the outcome.
+    let no_file = ("TEMPORAL_CONFIG_FILE", "/nonexistent/temporal.toml");
+    let all = std::iter::once(&no_file).chain(variables);
+    Settings::from_variables(
+        &all.map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+            .collect(),
+    )
+}
+
+#[test]
+fn without_variables_a_worker_serves_a_development_server() {
+    let settings = settings(&[]).expect("defaults");
+    assert_eq!(settings.temporal_namespace, "default");
+    assert_eq!(settings.connection.address, None);
+    assert!(settings.queues.is_empty());
+    assert_eq!(settings.options, Options::default());
+    assert_eq!(
+        settings.ports,
+        Ports {
+            metrics: 9464,
+            control: 9465,
+            health: 9466
+        }
+    );
+    assert_eq!(settings.graceful_shutdown, Duration::from_mins(1));
+    assert!(!settings.in_pod);
+}
+
+#[test]
+fn a_pod_gets_all_that_the_operator_sets() {
+    let settings = settings(&[
+        ("TEMPORAL_ADDRESS", "temporal:7233"),
+        ("TEMPORAL_NAMESPACE", "orders"),
+        ("TEMPORAL_TASK_QUEUE", "a"),
+        (
+            "TEMPORAL_FLEET_TASK_QUEUES",
+            r#"[{"name":"a","types":["Workflow","Activity"]},{"name":"b","types":["Activity"]}]"#,
+        ),
+        ("TEMPORAL_FLEET_MAX_CONCURRENT_ACTIVITIES", "7"),
+        ("TEMPORAL_FLEET_MAX_CONCURRENT_WORKFLOW_TASKS", "8"),
+        ("TEMPORAL_FLEET_MAX_CONCURRENT_LOCAL_ACTIVITIES", "9"),
+        ("TEMPORAL_FLEET_MAX_CACHED_WORKFLOWS", "0"),
+        ("TEMPORAL_FLEET_WORKFLOW_TASK_POLLERS", r#"{"simpleMaximum":4}"#),
+        (
+            "TEMPORAL_FLEET_ACTIVITY_TASK_POLLERS",
+            r#"{"autoscaling":{"maximum":20}}"#,
+        ),
+        ("TEMPORAL_FLEET_IDENTITY_PREFIX", "eu"),
+        ("TEMPORAL_FLEET_GRACEFUL_SHUTDOWN_SECONDS", "30"),
+        ("TEMPORAL_FLEET_CONTROL_DIR", "/control"),
+        ("POD_NAME", "p-1"),
+        ("POD_NAMESPACE", "shop"),
+        ("POD_UID", "u-1"),
+    ])
+    .expect("valid");
+    assert_eq!(settings.identity, "eu/p-1/shop/u-1");
+    assert_eq!(settings.temporal_namespace, "orders");
+    assert_eq!(settings.queues.len(), 2);
+    assert!(settings.queues[1].types.iter().eq([&QueueType::Activity]));
+    assert_eq!(
+        settings.options,
+        Options {
+            max_concurrent_activities: 7,
+            max_concurrent_workflow_tasks: 8,
+            max_concurrent_local_activities: 9,
+            max_cached_workflows: 0,
+            workflow_task_pollers: Some(Pollers::SimpleMaximum(4)),
+            activity_task_pollers: Some(Pollers::Autoscaling {
+                minimum: 1,
+                maximum: 20,
+                initial: 5
+            }),
+        }
+    );
+    assert_eq!(settings.graceful_shutdown, Duration::from_secs(30));
+    assert!(settings.in_pod);
+}
+
+#[test]
+fn all_mistakes_are_reported_together_with_what_is_allowed() {
+    let error = settings(&[
+        ("TEMPORAL_TLS", "maybe"),
+        ("TEMPORAL_FLEET_MAX_CONCURRENT_ACTIVITIES", "0"),
+        ("TEMPORAL_FLEET_WORKFLOW_TASK_POLLERS", r#"{"simpleMaximum":1}"#),
+        (
+            "TEMPORAL_FLEET_ACTIVITY_TASK_POLLERS",
+            r#"{"autoscaling":{"minimum":9,"initial":5}}"#,
+        ),
+        ("TEMPORAL_FLEET_TASK_QUEUES", r#"[{"name":"a","types":["Nexus"]}]"#),
+        ("TEMPORAL_FLEET_METRICS_PORT", "9466"),
+        ("TEMPORAL_FLEET_GRACEFUL_SHUTDOWN_SECONDS", "604801"),
+        ("TEMPORAL_TLS_CLIENT_CERT_PATH", "/c.pem"),
+        ("TEMPORAL_CODEC_ENDPOINT", "http://codec"),
+    ])
+    .expect_err("invalid");
+    insta::assert_snapshot!(error.to_string());
+}
+
+#[test]
+fn an_api_key_never_travels_in_the_clear_nor_into_a_message() {
+    let error = settings(&[("TEMPORAL_TLS", "false"), ("TEMPORAL_API_KEY", "secret-key")]).expect_err("refused");
+    let text = error.to_string();
+    assert!(text.contains("TEMPORAL_TLS") && !text.contains("secret-key"), "{text}");
+    let settings = settings(&[("TEMPORAL_API_KEY", "secret-key")]).expect("TLS is on by default");
+    assert!(settings.connection.tls.is_none_or(|tls| tls.disabled != Some(true)));
+}

@@ -119,7 +119,10 @@ impl FleetWorker {
         Self {
             settings,
             default_queue: None,
-            registered: Registered { workflows: none.clone(), activities: none },
+            registered: Registered {
+                workflows: none.clone(),
+                activities: none,
+            },
             has_activities: false,
             problems: Vec::new(),
             data_converter: DataConverter::default(),
@@ -140,7 +143,8 @@ impl FleetWorker {
         <W::Run as WorkflowDefinition>::Input: Send,
     {
         if let Err(error) = self.registered.workflows.register_workflow::<W>() {
-            self.problems.push(Problem::new("workflow", error.to_string(), "each workflow type once"));
+            self.problems
+                .push(Problem::new("workflow", error.to_string(), "each workflow type once"));
         }
         self
     }
@@ -148,7 +152,9 @@ impl FleetWorker {
     /// Registers all activities of a value on every queue; workflows can also run them locally.
     pub fn activities<A: ActivityImplementer + Send + Sync + 'static>(mut self, activities: A) -> Self {
         let activities = Arc::new(activities);
-        self.registered.workflows.register_activities(Shared(Arc::clone(&activities)));
+        self.registered
+            .workflows
+            .register_activities(Shared(Arc::clone(&activities)));
         self.registered.activities.register_activities(Shared(activities));
         self.has_activities = true;
         self
@@ -190,17 +196,34 @@ impl FleetWorker {
     pub fn spawn(self) -> Result<WorkerHandle, StartError> {
         let plan = self.plan(false)?;
         let port = |listener: &TcpListener| listener.local_addr().map_or(0, |address| address.port());
-        let Listeners { metrics, health, control } = &plan.listeners;
-        let ports = Ports { metrics: port(metrics), control: port(control), health: port(health) };
+        let Listeners {
+            metrics,
+            health,
+            control,
+        } = &plan.listeners;
+        let ports = Ports {
+            metrics: port(metrics),
+            control: port(control),
+            health: port(health),
+        };
         let stop = CancellationToken::new();
         let stopped = stop.clone();
-        let thread =
-            std::thread::Builder::new().name("keeper".to_owned()).spawn(move || lifecycle::run(plan, &stopped))?;
+        let thread = std::thread::Builder::new()
+            .name("keeper".to_owned())
+            .spawn(move || lifecycle::run(plan, &stopped))?;
         Ok(WorkerHandle { stop, ports, thread })
     }
 
     fn plan(self, signals: bool) -> Result<Plan, StartError> {
-        let Self { settings, default_queue, registered, has_activities, problems, data_converter, customise } = self;
+        let Self {
+            settings,
+            default_queue,
+            registered,
+            has_activities,
+            problems,
+            data_converter,
+            customise,
+        } = self;
         // Two providers may be linked into a program; this one is used if nobody chose before.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let (settings, queues) = resolve(settings, problems, default_queue, &registered, has_activities)?;
@@ -226,15 +249,25 @@ impl FleetWorker {
             options = ?settings.options,
             "starting"
         );
-        let Ports { metrics, control, health } = settings.ports;
+        let Ports {
+            metrics,
+            control,
+            health,
+        } = settings.ports;
         Ok(Plan {
             listeners: Listeners {
                 metrics: listen(metrics, "metrics")?,
                 health: listen(health, "health")?,
                 control: listen(control, "WorkerControl")?,
             },
-            connector: Connector { settings: Arc::clone(&settings), meter: client_meter, customise },
-            client: ClientOptions::new(settings.temporal_namespace.clone()).data_converter(data_converter).build(),
+            connector: Connector {
+                settings: Arc::clone(&settings),
+                meter: client_meter,
+                customise,
+            },
+            client: ClientOptions::new(settings.temporal_namespace.clone())
+                .data_converter(data_converter)
+                .build(),
             settings,
             pod,
             meter,
@@ -258,7 +291,9 @@ impl WorkerHandle {
 
     /// Waits until the worker has ended. Blocks the thread.
     pub fn wait(self) -> Result<Ended, StartError> {
-        self.thread.join().map_or(Ok(Ended::Broken), |ended| ended.map_err(StartError::Thread))
+        self.thread
+            .join()
+            .map_or(Ok(Ended::Broken), |ended| ended.map_err(StartError::Thread))
     }
 }
 
@@ -289,19 +324,33 @@ fn resolve(
         }
     };
     let has_workflows = !registered.workflows.workflows().is_empty();
-    let known: BTreeSet<QueueType> = [(QueueType::Workflow, has_workflows), (QueueType::Activity, has_activities)]
-        .into_iter()
-        .filter_map(|(queue_type, known)| known.then_some(queue_type))
-        .collect();
+    let known: BTreeSet<QueueType> = [
+        (QueueType::Workflow, has_workflows),
+        (QueueType::Activity, has_activities),
+    ]
+    .into_iter()
+    .filter_map(|(queue_type, known)| known.then_some(queue_type))
+    .collect();
     let mut queues = settings.queues.clone();
     if queues.is_empty() {
-        queues.extend(default_queue.map(|name| QueueSettings { name, types: BTreeSet::new() }));
+        queues.extend(default_queue.map(|name| QueueSettings {
+            name,
+            types: BTreeSet::new(),
+        }));
     }
     if queues.is_empty() {
-        problems.push(Problem::new("TEMPORAL_TASK_QUEUE", "is absent and the worker has no default queue", "a name"));
+        problems.push(Problem::new(
+            "TEMPORAL_TASK_QUEUE",
+            "is absent and the worker has no default queue",
+            "a name",
+        ));
     }
     if known.is_empty() {
-        problems.push(Problem::new("worker", "neither a workflow nor an activity is registered", "at least one"));
+        problems.push(Problem::new(
+            "worker",
+            "neither a workflow nor an activity is registered",
+            "at least one",
+        ));
     }
     for queue in &mut queues {
         if queue.types.is_empty() {
@@ -310,13 +359,20 @@ fn resolve(
         for missing in queue.types.difference(&known) {
             problems.push(Problem::new(
                 "TEMPORAL_FLEET_TASK_QUEUES",
-                format!("queue {:?} has type {missing:?}, for which nothing is registered", queue.name),
+                format!(
+                    "queue {:?} has type {missing:?}, for which nothing is registered",
+                    queue.name
+                ),
                 format!("{known:?}"),
             ));
         }
     }
     floors(&settings, &queues, &mut problems);
-    if problems.is_empty() { Ok((settings, queues)) } else { Err(InvalidSettings(problems)) }
+    if problems.is_empty() {
+        Ok((settings, queues))
+    } else {
+        Err(InvalidSettings(problems))
+    }
 }
 
 /// Each queue needs a slot of its own per type; for workflow tasks one more, for its sticky part.
@@ -352,15 +408,17 @@ fn layout(settings: &Settings, queues: &[QueueSettings], has_activities: bool, n
     let gate = |task_type, limit| Arc::new(Gate::new(task_type, limit, now));
     let serves = |queue_type| queues.iter().any(|queue| queue.types.contains(&queue_type));
     let gates = Gates {
-        workflow: serves(QueueType::Workflow)
-            .then(|| gate(TaskType::Workflow, options.max_concurrent_workflow_tasks)),
+        workflow: serves(QueueType::Workflow).then(|| gate(TaskType::Workflow, options.max_concurrent_workflow_tasks)),
         activity: serves(QueueType::Activity).then(|| gate(TaskType::Activity, options.max_concurrent_activities)),
         local_activity: (serves(QueueType::Workflow) && has_activities)
             .then(|| gate(TaskType::LocalActivity, options.max_concurrent_local_activities)),
     };
     let mut halves = Vec::new();
     for queue in queues {
-        let half = |lanes| Half { queue: queue.name.clone(), lanes };
+        let half = |lanes| Half {
+            queue: queue.name.clone(),
+            lanes,
+        };
         if let (true, Some(workflow)) = (queue.types.contains(&QueueType::Workflow), &gates.workflow) {
             halves.push(half(Lanes::Workflows {
                 normal: workflow.add_lane(now),
@@ -369,7 +427,9 @@ fn layout(settings: &Settings, queues: &[QueueSettings], has_activities: bool, n
             }));
         }
         if let (true, Some(activity)) = (queue.types.contains(&QueueType::Activity), &gates.activity) {
-            halves.push(half(Lanes::Activities { lane: activity.add_lane(now) }));
+            halves.push(half(Lanes::Activities {
+                lane: activity.add_lane(now),
+            }));
         }
     }
     (gates, halves)

@@ -1,0 +1,102 @@
+//! The ending of a whole process, by signal: each case runs this test binary again as a child.
+
+use std::{
+    io::{BufRead, BufReader},
+    process::{Child, Command, Stdio},
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use fleet_worker::FleetWorker;
+
+use crate::{
+    fake::Frontend,
+    support::{Activities, eventually, settings},
+};
+
+const CASE: &str = "FLEET_WORKER_TEST_CASE";
+
+/// Not a test by itself: the process that the others end.
+#[test]
+#[ignore = "run by the other tests"]
+fn child() {
+    let Ok(case) = std::env::var(CASE) else { return };
+    let frontend = Arc::new(Frontend::default());
+    let mut settings = settings(&[]);
+    if case == "load" {
+        frontend.schedule("quick", 100_000);
+        let frontend = Arc::clone(&frontend);
+        std::thread::spawn(move || {
+            eventually("tasks flow", || frontend.state().completed > 20);
+            println!("RUNNING");
+        });
+    } else {
+        settings.graceful_shutdown = Duration::ZERO;
+        settings.clean_up = Duration::from_millis(700);
+        frontend.schedule("stubborn", 1);
+    }
+    let code = FleetWorker::from_settings(settings)
+        .default_queue("q")
+        .activities(Activities)
+        .customise_connection(frontend.customise())
+        .run();
+    let state = frontend.state();
+    println!(
+        "ENDED {code:?} lost={} open={}",
+        state.lost,
+        state.handed_out - state.completed
+    );
+}
+
+fn start(case: &str) -> (Child, impl Iterator<Item = String>) {
+    let mut child = Command::new(std::env::current_exe().expect("this binary"))
+        .args([
+            "--exact",
+            "ending::child",
+            "--ignored",
+            "--nocapture",
+            "--test-threads=1",
+        ])
+        .env(CASE, case)
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("a child");
+    let lines = BufReader::new(child.stdout.take().expect("its output"))
+        .lines()
+        .map_while(Result::ok);
+    (child, lines)
+}
+
+fn terminate(child: &Child) {
+    let sent = Command::new("kill")
+        .args(["-TERM", &child.id().to_string()])
+        .status()
+        .expect("kill");
+    assert!(sent.success());
+}
+
+#[test]
+fn sigterm_under_load_ends_cleanly_with_every_task_answered() {
+    let (mut child, mut lines) = start("load");
+    assert!(lines.any(|line| line.contains("RUNNING")));
+    terminate(&child);
+    let ended = lines.find(|line| line.contains("ENDED")).expect("it ended by itself");
+    assert!(ended.contains("lost=0 open=0"), "{ended}");
+    assert!(
+        ended.contains(&format!("{:?}", std::process::ExitCode::SUCCESS)),
+        "{ended}"
+    );
+    child.wait().expect("gone");
+}
+
+#[test]
+fn a_task_that_ignores_everything_meets_the_hard_deadline() {
+    let (mut child, mut lines) = start("stubborn");
+    assert!(lines.any(|line| line.contains("STUBBORN")));
+    terminate(&child);
+    let began = Instant::now();
+    let rest: Vec<String> = lines.collect();
+    let status = child.wait().expect("gone");
+    assert_eq!(status.code(), Some(75), "{rest:?}");
+    assert!(began.elapsed() < Duration::from_secs(10), "{:?}", began.elapsed());
+}

@@ -1,0 +1,214 @@
+//! A Temporal frontend inside the test process: hands out activities, counts what comes back and what got lost on the way.
+
+use std::{
+    collections::VecDeque,
+    sync::{Arc, Mutex, MutexGuard},
+    time::{Duration, SystemTime},
+};
+
+use futures::FutureExt;
+use prost::Message;
+use temporalio_client::{
+    ConnectionOptions,
+    callback_based::{CallbackBasedGrpcService, GrpcRequest, GrpcSuccessResponse},
+};
+use temporalio_common::protos::temporal::api::{
+    common::v1::{ActivityType, WorkflowExecution, WorkflowType},
+    namespace::v1::{NamespaceInfo, namespace_info::Capabilities},
+    workflowservice::v1::{
+        DescribeNamespaceResponse, GetSystemInfoResponse, PollActivityTaskQueueResponse, PollWorkflowTaskQueueResponse,
+        RespondActivityTaskFailedRequest,
+    },
+};
+use tokio::sync::Notify;
+use tonic::{Code, Status, codegen::http::HeaderMap};
+
+/// How long a poll waits for a task: short, so that tests end soon.
+const LONG_POLL: Duration = Duration::from_millis(300);
+
+/// How long a task travels: a poll that is dropped meanwhile loses it.
+const TRAVEL: Duration = Duration::from_millis(3);
+
+#[derive(Default)]
+pub(crate) struct Frontend {
+    state: Mutex<State>,
+    changed: Notify,
+}
+
+#[derive(Default)]
+pub(crate) struct State {
+    /// Types of the activities that wait for a poll.
+    pub(crate) waiting: VecDeque<&'static str>,
+    /// Tasks that left with a poll.
+    pub(crate) handed_out: usize,
+    /// Tasks whose poll was dropped on the way.
+    pub(crate) lost: usize,
+    /// Activities that were completed.
+    pub(crate) completed: usize,
+    /// Messages of the activities that failed.
+    pub(crate) failed: Vec<String>,
+    /// The last API key seen.
+    pub(crate) api_key: Option<String>,
+    /// Answer "not found" for the Temporal namespace.
+    pub(crate) no_namespace: bool,
+    /// End open polls when a worker says that it shuts down, and say so in the capabilities.
+    pub(crate) completes_polls: bool,
+    stopping: bool,
+}
+
+/// Counts a task as lost unless it arrived.
+struct Travelling<'a>(&'a Frontend, bool);
+
+impl Drop for Travelling<'_> {
+    fn drop(&mut self) {
+        if !self.1 {
+            self.0.state().lost += 1;
+        }
+    }
+}
+
+impl Frontend {
+    pub(crate) fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().expect("no test panics with the lock")
+    }
+
+    /// Makes activities wait for a poll.
+    pub(crate) fn schedule(&self, activity: &'static str, count: usize) {
+        self.state().waiting.extend(std::iter::repeat_n(activity, count));
+        self.changed.notify_waiters();
+    }
+
+    /// Puts this frontend in the place of the network.
+    pub(crate) fn customise(self: &Arc<Self>) -> impl Fn(&mut ConnectionOptions) + Send + Sync + 'static {
+        let frontend = Arc::clone(self);
+        move |options| {
+            let frontend = Arc::clone(&frontend);
+            options.dns_load_balancing = None;
+            options.service_override = Some(CallbackBasedGrpcService {
+                callback: Arc::new(move |request| {
+                    let frontend = Arc::clone(&frontend);
+                    async move {
+                        let proto = frontend.answer(request).await?;
+                        Ok(GrpcSuccessResponse {
+                            headers: HeaderMap::default(),
+                            proto,
+                        })
+                    }
+                    .boxed()
+                }),
+            });
+        }
+    }
+
+    async fn answer(&self, request: GrpcRequest) -> Result<Vec<u8>, Status> {
+        if let Some(key) = request
+            .headers
+            .get("authorization")
+            .and_then(|value| value.to_str().ok())
+        {
+            self.state().api_key = key.strip_prefix("Bearer ").map(str::to_owned);
+        }
+        Ok(match request.rpc.as_str() {
+            "GetSystemInfo" => GetSystemInfoResponse { ..Default::default() }.encode_to_vec(),
+            "DescribeNamespace" => self.namespace()?.encode_to_vec(),
+            "PollActivityTaskQueue" => self.poll_activity().await.encode_to_vec(),
+            "PollWorkflowTaskQueue" => {
+                self.wait(|_| None::<()>).await;
+                PollWorkflowTaskQueueResponse::default().encode_to_vec()
+            }
+            "RespondActivityTaskCompleted" => {
+                self.state().completed += 1;
+                Vec::new()
+            }
+            "RespondActivityTaskFailed" => {
+                let request = RespondActivityTaskFailedRequest::decode(request.proto).unwrap_or_default();
+                self.state().failed.push(format!("{:?}", request.failure));
+                Vec::new()
+            }
+            "ShutdownWorker" => {
+                self.state().stopping = true;
+                self.changed.notify_waiters();
+                Vec::new()
+            }
+            _ => Vec::new(),
+        })
+    }
+
+    fn namespace(&self) -> Result<DescribeNamespaceResponse, Status> {
+        let state = self.state();
+        if state.no_namespace {
+            return Err(Status::new(Code::NotFound, "no such namespace"));
+        }
+        let capabilities = Capabilities {
+            worker_heartbeats: true,
+            worker_poll_complete_on_shutdown: state.completes_polls,
+            ..Default::default()
+        };
+        let info = NamespaceInfo {
+            name: "default".into(),
+            capabilities: Some(capabilities),
+            ..Default::default()
+        };
+        Ok(DescribeNamespaceResponse {
+            namespace_info: Some(info),
+            ..Default::default()
+        })
+    }
+
+    async fn poll_activity(&self) -> PollActivityTaskQueueResponse {
+        let taken = self.wait(|state| {
+            let activity = state.waiting.pop_front()?;
+            state.handed_out += 1;
+            Some((activity, state.handed_out))
+        });
+        let Some((activity, number)) = taken.await else {
+            return PollActivityTaskQueueResponse::default();
+        };
+        let mut travelling = Travelling(self, false);
+        tokio::time::sleep(TRAVEL).await;
+        travelling.1 = true;
+        #[expect(clippy::disallowed_methods, reason = "a server stamps its tasks")]
+        let now = SystemTime::now();
+        PollActivityTaskQueueResponse {
+            task_token: number.to_string().into_bytes(),
+            workflow_namespace: "default".into(),
+            workflow_type: Some(WorkflowType { name: "W".into() }),
+            workflow_execution: Some(WorkflowExecution {
+                workflow_id: "w".into(),
+                run_id: "r".into(),
+            }),
+            activity_type: Some(ActivityType { name: activity.into() }),
+            activity_id: number.to_string(),
+            attempt: 1,
+            scheduled_time: Some(now.into()),
+            current_attempt_scheduled_time: Some(now.into()),
+            started_time: Some(now.into()),
+            start_to_close_timeout: Duration::from_mins(1).try_into().ok(),
+            ..Default::default()
+        }
+    }
+
+    /// Waits until `take` finds something, a worker shuts down, or the long poll is over.
+    async fn wait<T>(&self, mut take: impl FnMut(&mut State) -> Option<T>) -> Option<T> {
+        let end = tokio::time::sleep(LONG_POLL);
+        tokio::pin!(end);
+        loop {
+            let changed = self.changed.notified();
+            tokio::pin!(changed);
+            changed.as_mut().enable();
+            {
+                let mut state = self.state();
+                if let Some(taken) = take(&mut state) {
+                    return Some(taken);
+                }
+                if state.stopping && state.completes_polls {
+                    return None;
+                }
+            }
+            tokio::select! {
+                () = changed => {}
+                () = &mut end => return None,
+            }
+        }
+    }
+}
