@@ -263,3 +263,134 @@ fn certificate(origin: &Origin, index: usize, der: &[u8]) -> Result<(Timestamp, 
         number: index + 1,
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use rcgen::{CertificateParams, KeyPair, PKCS_ED25519, date_time_ymd};
+
+    use super::*;
+
+    fn origin(key: &str) -> Origin {
+        Origin::new("temporal-client", key)
+    }
+
+    /// A certificate of the years `from..to`, and its key.
+    fn pair(from: i32, to: i32) -> (String, String) {
+        let mut params = CertificateParams::new(vec!["orders".to_owned()]).unwrap();
+        (params.not_before, params.not_after) = (date_time_ymd(from, 1, 1), date_time_ymd(to, 1, 1));
+        let key = KeyPair::generate().unwrap();
+        (params.self_signed(&key).unwrap().pem(), key.serialize_pem())
+    }
+
+    fn client(chain: &str, key: &str) -> Result<ClientCert, CredentialError> {
+        let now = "2030-01-01T00:00:00Z".parse().unwrap();
+        let (tls_crt, tls_key) = (origin("tls.crt"), origin("tls.key"));
+        ClientCert::parse((&tls_crt, chain.as_bytes()), (&tls_key, key.as_bytes()), now)
+    }
+
+    #[test]
+    fn a_pair_is_taken_and_its_end_known_the_earliest_in_the_chain_counts() {
+        let (leaf, key) = pair(2020, 2040);
+        let (intermediate, _) = pair(2020, 2035);
+        let year = |text: &str| Some(text.parse::<Timestamp>().unwrap());
+        assert_eq!(
+            client(&leaf, &key).ok().map(|c| c.not_after()),
+            year("2040-01-01T00:00:00Z")
+        );
+        assert_eq!(
+            client(&(leaf + &intermediate), &key).ok().map(|c| c.not_after()),
+            year("2035-01-01T00:00:00Z")
+        );
+    }
+
+    #[test]
+    fn an_ed25519_key_is_taken() {
+        let key = KeyPair::generate_for(&PKCS_ED25519).unwrap();
+        let chain = CertificateParams::new(vec!["orders".to_owned()])
+            .unwrap()
+            .self_signed(&key)
+            .unwrap()
+            .pem();
+        assert!(client(&chain, &key.serialize_pem()).is_ok());
+    }
+
+    #[test]
+    fn what_cannot_be_used_is_named_by_secret_and_key_and_not_shown() {
+        let ((chain, key), (expired, expired_key), (early, early_key)) =
+            (pair(2020, 2040), pair(2020, 2029), pair(2031, 2040));
+        let junk = "canary".repeat(20_000);
+        let not_der = "-----BEGIN CERTIFICATE-----\nY2FuYXJ5\n-----END CERTIFICATE-----\n";
+        let not_key = "-----BEGIN PRIVATE KEY-----\nY2FuYXJ5\n-----END PRIVATE KEY-----\n";
+        for (crt, private, says) in [
+            (
+                "",
+                key.as_str(),
+                "key \"tls.crt\" of Secret \"temporal-client\" is empty",
+            ),
+            (&chain, "", "key \"tls.key\" of Secret \"temporal-client\" is empty"),
+            (
+                &junk,
+                &key,
+                "key \"tls.crt\" of Secret \"temporal-client\" holds no PEM certificate",
+            ),
+            (
+                &key,
+                &key,
+                "key \"tls.crt\" of Secret \"temporal-client\" holds no PEM certificate",
+            ),
+            (
+                not_der,
+                &key,
+                "certificate 1 in key \"tls.crt\" of Secret \"temporal-client\" cannot be read",
+            ),
+            (
+                &(chain.clone() + not_der),
+                &key,
+                "certificate 2 in key \"tls.crt\" of Secret",
+            ),
+            (
+                &chain,
+                &junk,
+                "key \"tls.key\" of Secret \"temporal-client\" holds no PEM private key",
+            ),
+            (
+                &chain,
+                not_key,
+                "key \"tls.key\" of Secret \"temporal-client\" holds no PEM private key",
+            ),
+            (&chain, &expired_key, "does not belong to the certificate"),
+            (&expired, &expired_key, "expired at 2029-01-01T00:00:00Z"),
+            (&early, &early_key, "is not valid before 2031-01-01T00:00:00Z"),
+        ] {
+            let error = client(crt, private).unwrap_err();
+            assert!(error.to_string().contains(says), "{error} should say {says}");
+            assert!(!format!("{error:?} {error}").contains("canary"));
+        }
+        let mebibyte = vec![b'x'; 1 << 20];
+        assert_eq!(
+            CaBundle::parse(&origin("ca.crt"), &mebibyte),
+            Err(CredentialError::TooLarge(origin("ca.crt")))
+        );
+        assert_eq!(
+            CaBundle::parse(&origin("ca.crt"), &[0xff; 9]),
+            Err(CredentialError::NoCertificate(origin("ca.crt")))
+        );
+    }
+
+    #[test]
+    fn api_keys_are_one_visible_line() {
+        let key = |bytes: &[u8]| ApiKey::parse(&origin("key"), bytes);
+        assert_eq!(key(b" eyJ.a-b_c \n").unwrap().secret().expose(), "eyJ.a-b_c");
+        assert_eq!(key(b" \n"), Err(CredentialError::Empty(origin("key"))));
+        for bad in [
+            &b"two words"[..],
+            b"two\nlines",
+            &[0xff, 0xfe],
+            "schlüssel".as_bytes(),
+            &[b'x'; 20_000],
+        ] {
+            assert_eq!(key(bad), Err(CredentialError::NotAnApiKey(origin("key"))));
+        }
+        assert_eq!(format!("{:?}", key(b"canary").unwrap()), "ApiKey([redacted])");
+    }
+}

@@ -223,7 +223,10 @@ impl Error {
             if let Some(refused) = find::<AddressError>(source) {
                 return Self::Address(refused.clone());
             }
-            if status.code() == Code::Unavailable {
+            if let Some(alert) = alert(&chain(source)) {
+                return Self::from_tls(&rustls::Error::AlertReceived(alert));
+            }
+            if status.code() == Code::Unavailable || find::<tonic::transport::Error>(source).is_some() {
                 return Self::Connect {
                     address: endpoint.address().to_owned(),
                 };
@@ -255,7 +258,8 @@ impl Error {
                 return Self::ServerCertificateExpired;
             }
             rustls::Error::InvalidCertificate(error) => match error {
-                CertificateError::UnknownIssuer => "the server's certificate is not signed by a trusted authority",
+                // The latter: another authority of the same name.
+                CertificateError::UnknownIssuer | CertificateError::BadSignature => "the server's certificate is not signed by a trusted authority",
                 CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
                     "the server's certificate is for another name; set tls.serverName"
                 }
@@ -301,6 +305,27 @@ fn find<'a, E: StdError + 'static>(error: &'a (dyn StdError + 'static)) -> Optio
         };
     }
     None
+}
+
+/// The alert that ended an established connection. The HTTP/2 layer keeps only the text of what it met below.
+fn alert(chain: &str) -> Option<AlertDescription> {
+    let (_, alert) = chain.split_once("received fatal alert: ")?;
+    let name = alert.split(|c: char| !c.is_ascii_alphanumeric()).next()?;
+    [
+        AlertDescription::AccessDenied,
+        AlertDescription::BadCertificate,
+        AlertDescription::CertificateExpired,
+        AlertDescription::CertificateRequired,
+        AlertDescription::CertificateRevoked,
+        AlertDescription::CertificateUnknown,
+        AlertDescription::DecryptError,
+        AlertDescription::HandshakeFailure,
+        AlertDescription::NoCertificate,
+        AlertDescription::UnknownCA,
+        AlertDescription::UnsupportedCertificate,
+    ]
+    .into_iter()
+    .find(|alert| format!("{alert:?}") == name)
 }
 
 /// The chain of an error in one line, for the debug log.

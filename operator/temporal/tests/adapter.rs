@@ -179,10 +179,6 @@ async fn refused_silent_and_nameless_servers_look_alike() {
             (error.class(), error.reason()),
             (Class::Unavailable, Reason::Unreachable)
         );
-        assert_eq!(client.connections(), 1, "what cannot be opened is not counted twice");
-        tokio::task::yield_now().await;
-        drop(error);
-        break;
     }
     // Accepts and says nothing.
     let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();

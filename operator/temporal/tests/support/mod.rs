@@ -59,19 +59,17 @@ impl tower::Service<http::Request<Body>> for Frontend {
 
     fn call(&mut self, request: http::Request<Body>) -> Self::Future {
         let this = self.clone();
+        let call = request.uri().path().rsplit('/').next().unwrap_or_default().to_owned();
+        let header = |name| {
+            request
+                .headers()
+                .get(name)
+                .and_then(|value| value.to_str().ok())
+                .map(str::to_owned)
+        };
+        let seen = (call.clone(), header("authorization"), header("temporal-namespace"));
+        this.calls.lock().unwrap().push(seen);
         async move {
-            let call = request.uri().path().rsplit('/').next().unwrap_or_default().to_owned();
-            let header = |name| {
-                request
-                    .headers()
-                    .get(name)
-                    .and_then(|value| value.to_str().ok())
-                    .map(str::to_owned)
-            };
-            this.calls
-                .lock()
-                .unwrap()
-                .push((call.clone(), header("authorization"), header("temporal-namespace")));
             let failing = this.failing.lock().unwrap().clone();
             let outcome = failing.map_or(Ok(()), Err);
             let answer = match call.as_str() {
