@@ -6,8 +6,8 @@
 //! Every activity has a start-to-close or heartbeat timeout, so that a worker that is killed shows as a second attempt, and a long
 //! schedule-to-close timeout, so that waiting in a backlog fails nothing.
 
-// The SDK's macros want inputs by value, and add undocumented constants named after the methods.
-#![allow(missing_docs, clippy::needless_pass_by_value)]
+// The SDK's macros want inputs by value (validators by reference to the owned type), and add undocumented constants named after the methods.
+#![allow(missing_docs, clippy::needless_pass_by_value, clippy::ptr_arg)]
 
 use std::{
     process::ExitCode,
@@ -148,7 +148,7 @@ impl CpuClock {
 fn options(attempt: Duration, heartbeat: Option<Duration>) -> ActivityOptions {
     ActivityOptions::with_close_timeouts(ActivityCloseTimeouts::ScheduleAndStartToClose {
         start_to_close: attempt,
-        schedule_to_close: attempt + Duration::from_secs(600),
+        schedule_to_close: attempt + Duration::from_mins(10),
     })
     .maybe_heartbeat_timeout(heartbeat)
     .build()
@@ -231,7 +231,7 @@ impl LongRunningWorkflow {
     /// Returns the text of the activity.
     #[run(name = "LongRunningWorkflow")]
     pub async fn run(ctx: &mut WorkflowContext<Self>, task_id: String) -> WorkflowResult<String> {
-        let options = options(Duration::from_secs(300), Some(Duration::from_secs(10)));
+        let options = options(Duration::from_mins(5), Some(Duration::from_secs(10)));
         Ok(ctx
             .execute_activity(DataActivities::long_running, task_id, options)
             .await?)
@@ -248,7 +248,7 @@ impl BurnCpuWorkflow {
     /// Returns the wall-clock milliseconds that the activity took.
     #[run(name = "BurnCpuWorkflow")]
     pub async fn run(ctx: &mut WorkflowContext<Self>, cpu_millis: u64) -> WorkflowResult<u64> {
-        let options = options(Duration::from_secs(600), Some(Duration::from_secs(30)));
+        let options = options(Duration::from_mins(10), Some(Duration::from_secs(30)));
         Ok(ctx
             .execute_activity(DataActivities::burn_cpu, cpu_millis, options)
             .await?)

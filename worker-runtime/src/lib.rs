@@ -13,6 +13,7 @@ mod deadline;
 mod drain;
 mod gate;
 mod health;
+mod layout;
 mod lifecycle;
 mod logs;
 mod meter;

@@ -1,5 +1,8 @@
 //! What the tests of running workers share: settings, activities, and ways to look at the pod from outside.
 
+// The SDK's macro adds constants named after the activities, which only workflows use.
+#![allow(dead_code)]
+
 use std::{
     collections::HashMap,
     io::{Read, Write},
@@ -18,8 +21,6 @@ pub(crate) static GO_ON: LazyLock<Semaphore> = LazyLock::new(|| Semaphore::new(0
 
 pub(crate) struct Activities;
 
-// The macro adds constants named after the methods, which only workflows use.
-#[allow(dead_code)]
 #[activities]
 impl Activities {
     /// Ends when the test lets it.

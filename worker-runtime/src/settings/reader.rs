@@ -1,0 +1,176 @@
+//! Reads the contract's variables one by one, and remembers what was wrong with each.
+
+use std::{
+    collections::{BTreeSet, HashMap},
+    fmt,
+    str::FromStr,
+};
+
+use temporalio_common::envconfig::{ClientConfigProfile, LoadClientConfigProfileOptions, load_client_config_profile};
+
+use super::{MAX_SLOTS, Pollers, Problem, QueueSettings};
+
+/// Reads variables one by one and remembers what was wrong.
+pub(super) struct Reader<'a> {
+    variables: &'a HashMap<String, String>,
+    pub(super) problems: Vec<Problem>,
+}
+
+impl<'a> Reader<'a> {
+    pub(super) const fn new(variables: &'a HashMap<String, String>) -> Self {
+        Self {
+            variables,
+            problems: Vec::new(),
+        }
+    }
+
+    pub(super) fn get(&self, name: &str) -> Option<&str> {
+        self.variables
+            .get(name)
+            .map(String::as_str)
+            .filter(|value| !value.is_empty())
+    }
+
+    fn problem(&mut self, variable: &str, problem: impl Into<String>, allowed: impl Into<String>) {
+        self.problems.push(Problem::new(variable, problem, allowed));
+    }
+
+    pub(super) fn number<T: FromStr + PartialOrd + fmt::Display + Copy>(
+        &mut self,
+        name: &str,
+        min: T,
+        max: T,
+        default: T,
+    ) -> T {
+        let Some(text) = self.get(name) else { return default };
+        match text.trim().parse::<T>() {
+            Ok(number) if number >= min && number <= max => return number,
+            Ok(_) | Err(_) => {}
+        }
+        let problem = format!("{text:?} is not a whole number in that range");
+        self.problem(name, problem, format!("{min} to {max} (default {default})"));
+        default
+    }
+
+    pub(super) fn pollers(&mut self, name: &str, least: u32) -> Option<Pollers> {
+        let text = self.get(name)?.to_owned();
+        let allowed = format!(
+            "{{\"simpleMaximum\":n}} with n from {least} to {MAX_SLOTS}, or \
+             {{\"autoscaling\":{{\"minimum\":1,\"maximum\":100,\"initial\":5}}}} with 1 <= minimum <= initial <= maximum"
+        );
+        match serde_json::from_str::<Pollers>(&text) {
+            Err(error) => self.problem(name, format!("{text:?} cannot be read: {error}"), allowed),
+            Ok(pollers) => {
+                let fits = match pollers {
+                    Pollers::SimpleMaximum(n) => (least..=MAX_SLOTS).contains(&n),
+                    Pollers::Autoscaling {
+                        minimum,
+                        maximum,
+                        initial,
+                    } => 1 <= minimum && minimum <= initial && initial <= maximum && maximum <= MAX_SLOTS,
+                };
+                if fits {
+                    return Some(pollers);
+                }
+                self.problem(name, format!("{text} is out of range"), allowed);
+            }
+        }
+        None
+    }
+
+    pub(super) fn queues(&mut self) -> Vec<QueueSettings> {
+        const NAME: &str = "TEMPORAL_FLEET_TASK_QUEUES";
+        let allowed =
+            r#"a list such as [{"name":"orders","types":["Workflow","Activity"]}], each name once, 1 to 1000 bytes"#;
+        let Some(text) = self.get(NAME).map(str::to_owned) else {
+            let single = self.get("TEMPORAL_TASK_QUEUE").map(str::to_owned);
+            return single
+                .into_iter()
+                .map(|name| QueueSettings {
+                    name,
+                    types: BTreeSet::new(),
+                })
+                .collect();
+        };
+        match serde_json::from_str::<Vec<QueueSettings>>(&text) {
+            Err(error) => self.problem(NAME, format!("{text:?} cannot be read: {error}"), allowed),
+            Ok(queues) => {
+                let names: BTreeSet<&str> = queues.iter().map(|queue| queue.name.as_str()).collect();
+                let sizes = names.iter().all(|name| (1..=1_000).contains(&name.len()));
+                if !queues.is_empty() && names.len() == queues.len() && sizes {
+                    return queues;
+                }
+                self.problem(
+                    NAME,
+                    format!("{text} is empty, repeats a name or has one of a wrong length"),
+                    allowed,
+                );
+            }
+        }
+        Vec::new()
+    }
+
+    pub(super) fn identity(&mut self) -> String {
+        const PREFIX: &str = "TEMPORAL_FLEET_IDENTITY_PREFIX";
+        let prefix = self.get(PREFIX).map_or_else(String::new, |prefix| format!("{prefix}/"));
+        if prefix.len() > 64 {
+            self.problem(PREFIX, format!("has {} bytes", prefix.len() - 1), "at most 63 bytes");
+        }
+        let pod = ["POD_NAME", "POD_NAMESPACE", "POD_UID"].map(|name| self.get(name).unwrap_or_default().to_owned());
+        if let [name, namespace, uid] = &pod
+            && !name.is_empty()
+        {
+            return format!("{prefix}{name}/{namespace}/{uid}");
+        }
+        let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+        let host = self.get("HOSTNAME").unwrap_or(host.trim());
+        format!("{prefix}{}@{host}", std::process::id())
+    }
+
+    pub(super) fn connection(&mut self) -> ClientConfigProfile {
+        for name in ["TEMPORAL_TLS", "TEMPORAL_TLS_DISABLE_HOST_VERIFICATION"] {
+            let text = self.get(name).unwrap_or("false").to_ascii_lowercase();
+            if !["true", "false", "1", "0"].contains(&text.as_str()) {
+                self.problem(name, format!("{text:?} is neither true nor false"), "true, false");
+            }
+        }
+        let present: HashMap<String, String> = self
+            .variables
+            .iter()
+            .filter(|(_, value)| !value.is_empty())
+            .map(|(name, value)| (name.clone(), value.clone()))
+            .collect();
+        let profile = match load_client_config_profile(LoadClientConfigProfileOptions::default(), Some(&present)) {
+            Ok(profile) => profile,
+            Err(error) => {
+                self.problem("TEMPORAL_*", error.to_string(), "the SDKs' environment configuration");
+                return ClientConfigProfile::default();
+            }
+        };
+        // Read by the SDK's loader and then ignored by its connection: a setting that does nothing is refused.
+        if profile.tls.as_ref().is_some_and(|tls| tls.disable_host_verification) {
+            self.problem(
+                "TEMPORAL_TLS_DISABLE_HOST_VERIFICATION",
+                "is not supported",
+                "absent; use TEMPORAL_TLS_SERVER_NAME and TEMPORAL_TLS_SERVER_CA_CERT_PATH",
+            );
+        }
+        if profile.codec.is_some() {
+            self.problem(
+                "TEMPORAL_CODEC_ENDPOINT",
+                "remote codecs are not supported",
+                "absent; set a codec in code",
+            );
+        }
+        if let Some(tls) = &profile.tls
+            && tls.client_cert.is_some() != tls.client_key.is_some()
+        {
+            self.problem(
+                "TEMPORAL_TLS_CLIENT_CERT_PATH",
+                "certificate and key need each other",
+                "both or none",
+            );
+        }
+        profile
+    }
+}
