@@ -1,5 +1,5 @@
 //! A small Temporal frontend on a real socket, with certificates made for the test.
-#![allow(dead_code)] // each test binary uses a part of it
+#![allow(dead_code, unreachable_pub)] // each test binary uses a part of it
 #![allow(clippy::unwrap_used)] // a helper of tests
 
 use std::convert::Infallible;
