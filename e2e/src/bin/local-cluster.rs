@@ -9,6 +9,7 @@ use clap::{Parser, Subcommand};
 use fleet_e2e::cluster::residue::Snapshot;
 use fleet_e2e::cluster::{self, Layout};
 use fleet_e2e::image::catalog;
+use fleet_e2e::load::{self, command::LoadArgs};
 
 /// A real Kubernetes of one node and a real Temporal, on this machine.
 #[derive(Parser)]
@@ -35,6 +36,8 @@ enum Verb {
         /// Folder with archives (*.tar); by default the one that `make images` fills.
         dir: Option<PathBuf>,
     },
+    /// A steady load by hand on a task queue, and what became of it. Exits 1 unless every workflow completed.
+    Load(LoadArgs),
     /// Keep the file of Prometheus' targets fresh; `up` starts this.
     #[command(hide = true)]
     DiscoverPods,
@@ -97,6 +100,7 @@ async fn run(verb: Verb) -> anyhow::Result<ExitCode> {
                 println!("{} {}", image.reference, image.digest);
             }
         }
+        Verb::Load(args) => load::command::run(args).await?,
         Verb::DiscoverPods => cluster::discovery::run(&layout).await?,
         Verb::Residue { file, compare } => return residue(&layout, &file, compare),
     }

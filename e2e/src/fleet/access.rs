@@ -14,7 +14,7 @@ use kube::{
     Client, Config,
     config::{KubeConfigOptions, Kubeconfig},
 };
-use tokio::process::Command;
+use tokio::{io::AsyncWriteExt, process::Command};
 
 use super::error::{Error, Result};
 use crate::cluster::Layout;
@@ -93,31 +93,44 @@ impl Access {
 
     /// Runs kubectl and gives what it wrote.
     pub async fn kubectl(&self, args: &[&str]) -> Result<String> {
-        self.run("kubectl", args).await
+        self.run("kubectl", args, None).await
+    }
+
+    /// Applies manifests, as `kubectl apply -f -` does.
+    pub async fn apply(&self, objects: &[serde_json::Value]) -> Result<()> {
+        let text = serde_json::json!({"apiVersion": "v1", "kind": "List", "items": objects}).to_string();
+        self.run("kubectl", &["apply", "-f", "-"], Some(&text)).await.map(drop)
     }
 
     /// Runs Helm and gives what it wrote.
     pub async fn helm(&self, args: &[&str]) -> Result<String> {
-        self.run("helm", args).await
+        self.run("helm", args, None).await
     }
 
-    async fn run(&self, program: &str, args: &[&str]) -> Result<String> {
+    async fn run(&self, program: &str, args: &[&str], input: Option<&str>) -> Result<String> {
         let command = format!("{program} {}", args.join(" "));
-        let output = Command::new(tool(program))
+        let failed = |source| Error::Start {
+            command: command.clone(),
+            source,
+        };
+        let mut child = Command::new(tool(program))
             .args(args)
             .env("KUBECONFIG", &self.kubeconfig)
-            .stdin(Stdio::null())
+            .stdin(if input.is_some() { Stdio::piped() } else { Stdio::null() })
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
             .kill_on_drop(true)
-            .output()
-            .await
-            .map_err(|source| Error::Start {
-                command: command.clone(),
-                source,
-            })?;
+            .spawn()
+            .map_err(failed)?;
+        if let (Some(mut pipe), Some(input)) = (child.stdin.take(), input) {
+            // A program that stops reading early says why by its exit status, not through this pipe.
+            pipe.write_all(input.as_bytes()).await.ok();
+        }
+        let output = child.wait_with_output().await.map_err(failed)?;
         if output.status.success() {
             return Ok(String::from_utf8_lossy(&output.stdout).into_owned());
         }
-        let output_text = format!(
+        let text = format!(
             "{}{}",
             String::from_utf8_lossy(&output.stdout),
             String::from_utf8_lossy(&output.stderr)
@@ -125,7 +138,7 @@ impl Access {
         Err(Error::Command {
             command,
             status: output.status,
-            output: output_text.trim().to_owned(),
+            output: text.trim().to_owned(),
         })
     }
 }

@@ -10,6 +10,7 @@ pub mod manifest;
 pub mod metrics;
 pub mod operator;
 pub mod pods;
+pub mod sizes;
 pub mod status;
 pub mod temporal;
 pub mod watch;

@@ -16,8 +16,8 @@ use super::{
 /// A steady load for a while.
 #[derive(Debug, clap::Args)]
 pub struct LoadArgs {
-    /// Temporal's address as seen from here, host:port
-    #[arg(long)]
+    /// Temporal's address as seen from here, host:port; else the local cluster's
+    #[arg(long, default_value_t = crate::cluster::temporal::address())]
     pub address: String,
     /// Temporal namespace
     #[arg(long, default_value = "default")]

@@ -1,0 +1,377 @@
+//! Faults under load on the real parts: nothing is lost, nothing is scaled wrongly, everything recovers by itself.
+
+use std::time::Duration;
+
+use anyhow::{Context as _, Result};
+use fleet_e2e::{
+    bed::{self, Bed, none_cut_off},
+    cluster::{self, Layout},
+    demo::scenario::{DATA, LONG},
+    fleet::{
+        access::Access,
+        operator,
+        sizes::{SizeWatch, reversals},
+        watch::PodWatch,
+    },
+    load::{Stream, WorkerIdentity, plan::Gaps},
+};
+use serde_json::json;
+use tokio::time::Instant;
+
+const PATIENCE: Duration = Duration::from_mins(2);
+
+/// Temporal goes away under load: the fleet is held as it is, and every workflow completes afterwards.
+async fn temporal_away(test: &str, away: Duration) -> Result<()> {
+    let access = bed::cluster().await?;
+    let bed = Bed::new(access, test, &json!({"spec": {"autoscaling": {"minReplicas": 1}}})).await?;
+    let load = bed.load(away + Duration::from_mins(3));
+    load.set("before", vec![Stream::new(DATA, 6.0)]);
+    bed.fleet
+        .wait_replicas("a larger fleet", PATIENCE, |replicas| replicas.ready >= 3)
+        .await?;
+
+    let server = Server::of(&bed).await?;
+    let (pods, sizes) = (PodWatch::start(&bed.fleet), SizeWatch::start(&bed.fleet));
+    load.set("away", vec![Stream::new(DATA, 2.0)]);
+    server.scale(&bed.access, 0).await?;
+    let begun = Instant::now();
+    let said = bed
+        .fleet
+        .wait_view("the outage to be said", Duration::from_mins(1), |view| {
+            !view.status.is_true("ConnectionReady", None) && !view.status.is_true("ScalingActive", None)
+        })
+        .await;
+    tokio::time::sleep_until(begun + away).await;
+    let during = sizes.sizes();
+    let ended = pods.lives().into_iter().filter(|life| life.end_asked.is_some()).count();
+    let restarts: u32 = pods.lives().iter().map(|life| life.restarts).sum();
+    server.scale(&bed.access, 1).await?;
+    let view = said.context("no condition spoke of the outage")?;
+    assert!(
+        view.status
+            .condition("ConnectionReady")
+            .is_some_and(|each| each.reason == "Unreachable"),
+        "{}",
+        view.conditions()
+    );
+    assert!(
+        during.windows(2).all(|pair| pair[1].replicas >= pair[0].replicas),
+        "scaled in while blind: {during:?}"
+    );
+    assert_eq!((ended, restarts), (0, 0), "workers were touched during the outage");
+
+    bed.fleet
+        .wait_view("the connection to be back", Duration::from_secs(90), |view| {
+            view.status.is_true("ConnectionReady", None) && view.status.is_true("ScalingActive", None)
+        })
+        .await?;
+    load.set("after", vec![Stream::new(DATA, 1.0)]);
+    tokio::time::sleep(Duration::from_secs(10)).await;
+    let started = load.finish().await;
+    assert!(started.iter().all(|each| each.run_id.is_some()), "a start was lost");
+    bed.all_completed(&started, Duration::from_mins(4)).await;
+    bed.end().await
+}
+
+/// The Deployment behind Temporal's Service.
+struct Server {
+    namespace: String,
+    deployment: String,
+}
+
+impl Server {
+    async fn of(bed: &Bed) -> Result<Self> {
+        let host = bed.address.split(':').next().unwrap_or_default();
+        let namespace = host
+            .split('.')
+            .nth(1)
+            .context("Temporal's address names no Kubernetes namespace")?
+            .to_owned();
+        let list = bed
+            .access
+            .kubectl(&["get", "deployments", "-n", &namespace, "-o", "name"])
+            .await?;
+        let deployment = list
+            .lines()
+            .find(|name| name.contains("temporal"))
+            .context("no Deployment of Temporal")?;
+        Ok(Self {
+            namespace,
+            deployment: deployment.to_owned(),
+        })
+    }
+
+    async fn scale(&self, access: &Access, replicas: u32) -> Result<()> {
+        let count = format!("--replicas={replicas}");
+        access
+            .kubectl(&["scale", &self.deployment, "-n", &self.namespace, &count])
+            .await?;
+        if replicas > 0 {
+            access
+                .kubectl(&[
+                    "rollout",
+                    "status",
+                    &self.deployment,
+                    "-n",
+                    &self.namespace,
+                    "--timeout=2m",
+                ])
+                .await?;
+        }
+        Ok(())
+    }
+}
+
+#[tokio::test]
+async fn temporal_away_for_90_seconds_under_load() -> Result<()> {
+    temporal_away("away", Duration::from_secs(90)).await
+}
+
+#[tokio::test]
+#[ignore = "five minutes of outage: make test-faults"]
+async fn temporal_away_for_5_minutes_under_load() -> Result<()> {
+    temporal_away("away-long", Duration::from_mins(5)).await
+}
+
+/// The operator dies at 20 seeded moments while it scales: no size is wrong, no task is lost.
+#[tokio::test]
+async fn the_operator_killed_at_20_moments_during_scaling() -> Result<()> {
+    let access = Access::open(None).await?;
+    // A short lease, so that each successor leads soon; the moments of death are what is tested, not the waiting.
+    let quick = [
+        "leaderElection.leaseDuration=3s",
+        "leaderElection.renewDeadline=2s",
+        "leaderElection.retryPeriod=500ms",
+    ];
+    operator::install(&access, &bed::image(&access), &quick).await?;
+    let bed = Bed::new(
+        access,
+        "kills",
+        &json!({"spec": {"autoscaling": {"minReplicas": 1, "maxReplicas": 8}}}),
+    )
+    .await?;
+    let sizes = SizeWatch::start(&bed.fleet);
+    let load = bed.load(Duration::from_mins(2));
+    let mut moments = Gaps::new(20);
+    // Out for ten deaths, then in for ten.
+    for (phase, rate) in [("out", 8.0), ("in", 0.5)] {
+        load.set(phase, vec![Stream::new(DATA, rate)]);
+        for _ in 0..10 {
+            tokio::time::sleep(Duration::from_secs_f64(1.0 + 5.0 * moments.next_unit())).await;
+            let kill = [
+                "delete",
+                "pods",
+                "-n",
+                operator::NAMESPACE,
+                "-l",
+                operator::SELECTOR,
+                "--grace-period=0",
+                "--force",
+            ];
+            bed.access.kubectl(&kill).await?;
+        }
+        if phase == "out" {
+            bed.fleet
+                .wait_replicas("the size that the load needs", PATIENCE, |replicas| replicas.ready >= 4)
+                .await?;
+        }
+    }
+    bed.fleet
+        .wait_replicas("a small fleet", Duration::from_mins(4), |replicas| {
+            replicas.desired <= 2
+        })
+        .await?;
+    let started = load.finish().await;
+    let records = bed.all_completed(&started, PATIENCE).await;
+    none_cut_off(&records);
+
+    let sizes = sizes.sizes();
+    assert!(
+        sizes.iter().all(|size| (1..=8).contains(&size.replicas)),
+        "out of bounds: {sizes:?}"
+    );
+    assert!(
+        reversals(&sizes) <= 1,
+        "out once and in once, not to and fro: {sizes:?}"
+    );
+    bed::cluster().await?;
+    bed.end().await
+}
+
+/// `kubectl delete pod` of a busy worker: its activity finishes first, at its first attempt.
+#[tokio::test]
+async fn a_busy_pod_that_is_deleted_finishes_its_activity() -> Result<()> {
+    let access = bed::cluster().await?;
+    let bed = Bed::new(
+        access,
+        "pod-delete",
+        &json!({"spec": {"autoscaling": {"minReplicas": 1, "maxReplicas": 2}}}),
+    )
+    .await?;
+    let pod = bed.fleet.pods().await?.into_iter().next().context("a pod")?;
+    let (name, uid) = (
+        pod.metadata.name.context("its name")?,
+        pod.metadata.uid.context("its UID")?,
+    );
+    let watch = PodWatch::start(&bed.fleet);
+    let load = bed.load(Duration::from_secs(30));
+    load.burst("one", Stream::new(LONG, 0.0), 1);
+    bed.fleet
+        .wait("the pod to be busy", Duration::from_secs(30), async || {
+            let scrape = operator::scrape(&bed.access).await?;
+            let labels = [("worker", "pod-delete"), ("slot_type", "Activity")];
+            let used = scrape.sum("temporal_fleet_worker_slots_used", &labels);
+            if used.is_some_and(|used| used > 0.0) {
+                Ok(Ok(()))
+            } else {
+                Ok(Err(format!("{used:?} slots used")))
+            }
+        })
+        .await?;
+    bed.access
+        .kubectl(&["delete", "pod", &name, "-n", &bed.fleet.namespace, "--wait=false"])
+        .await?;
+    let started = load.finish().await;
+    let records = bed.all_completed(&started, PATIENCE).await;
+    none_cut_off(&records);
+    let activity = records
+        .iter()
+        .flat_map(|each| &each.activities)
+        .next()
+        .context("the activity")?;
+    assert_eq!(activity.attempt, 1);
+    assert_eq!(
+        WorkerIdentity::parse(&activity.worker).map(|each| each.uid),
+        Some(uid.clone()),
+        "it ran on the deleted pod"
+    );
+    bed.fleet
+        .wait("the pod to be gone, cleanly", Duration::from_mins(1), async || {
+            let life = watch.lives().into_iter().find(|life| life.uid == uid);
+            match life {
+                Some(life) if life.gone.is_some() => Ok(Ok(life)),
+                other => Ok(Err(format!("{other:?}"))),
+            }
+        })
+        .await
+        .map(|life| assert!(life.exit_code.is_none_or(|code| code == 0), "{life:?}"))?;
+    bed.end().await
+}
+
+/// `kubectl scale` and `kubectl edit` on the owned Deployment: repaired once, and then quiet.
+#[tokio::test]
+async fn changes_by_hand_are_repaired_without_ping_pong() -> Result<()> {
+    let access = bed::cluster().await?;
+    let bed = Bed::new(
+        access,
+        "drift",
+        &json!({"spec": {"autoscaling": {"minReplicas": 1, "maxReplicas": 3}}}),
+    )
+    .await?;
+    bed.fleet
+        .wait_replicas("one pod", PATIENCE, |replicas| {
+            replicas.desired == 1 && replicas.ready == 1
+        })
+        .await?;
+    let name = bed
+        .fleet
+        .deployment()
+        .await?
+        .and_then(|each| each.metadata.name)
+        .context("the Deployment")?;
+    let namespace = bed.fleet.namespace.clone();
+
+    bed.access
+        .kubectl(&["scale", "deployment", &name, "-n", &namespace, "--replicas=5"])
+        .await?;
+    bed.fleet
+        .wait_replicas("the size to be repaired", PATIENCE, |replicas| replicas.desired == 1)
+        .await?;
+
+    let edit =
+        json!({"spec": {"template": {"spec": {"containers": [{"name": "worker", "image": "localhost/edited:1"}]}}}});
+    bed.access
+        .kubectl(&["patch", "deployment", &name, "-n", &namespace, "-p", &edit.to_string()])
+        .await?;
+    let image = async || -> Result<Option<String>, fleet_e2e::fleet::Error> {
+        let deployment = bed.fleet.deployment().await?;
+        let pod = deployment
+            .and_then(|each| each.spec)
+            .and_then(|spec| spec.template.spec);
+        Ok(pod
+            .and_then(|pod| pod.containers.into_iter().find(|each| each.name == "worker"))
+            .and_then(|each| each.image))
+    };
+    bed.fleet
+        .wait("the image to be repaired", PATIENCE, async || match image().await? {
+            Some(image) if image != "localhost/edited:1" => Ok(Ok(())),
+            other => Ok(Err(format!("{other:?}"))),
+        })
+        .await?;
+    bed.fleet
+        .wait_replicas("one pod again", PATIENCE, |replicas| {
+            replicas.desired == 1 && replicas.ready == 1
+        })
+        .await?;
+
+    // Quiet: nobody writes the spec any more, over several passes of the operator.
+    let generation = async || {
+        bed.fleet
+            .deployment()
+            .await
+            .map(|each| each.and_then(|each| each.metadata.generation))
+    };
+    let settled = generation().await?;
+    tokio::time::sleep(Duration::from_secs(40)).await;
+    assert_eq!(
+        generation().await?,
+        settled,
+        "the spec of the Deployment is still being written"
+    );
+    bed.end().await
+}
+
+/// The API server restarts under load: workers go on, and the operator scales again soon after.
+#[tokio::test]
+async fn the_api_server_restarts_under_load() -> Result<()> {
+    let access = bed::cluster().await?;
+    anyhow::ensure!(
+        access.is_local(),
+        "restarting an API server needs the local cluster: make cluster-up, without KUBECONFIG"
+    );
+    let bed = Bed::new(
+        access,
+        "apiserver",
+        &json!({"spec": {"autoscaling": {"minReplicas": 1}}}),
+    )
+    .await?;
+    let load = bed.load(Duration::from_mins(2));
+    load.set("before", vec![Stream::new(DATA, 1.0)]);
+    let layout = Layout::of_user()?;
+    let process = async || {
+        let components = cluster::status(&layout).await.components;
+        components
+            .into_iter()
+            .find_map(|(name, state)| (name == "kube-apiserver").then_some(state.ok()).flatten())
+    };
+    let pid = process().await.context("the API server's process")?.to_string();
+    let stopped = tokio::process::Command::new("kill").arg(&pid).status().await?;
+    anyhow::ensure!(stopped.success(), "kill {pid}");
+    load.set("step", vec![Stream::new(DATA, 8.0)]);
+    // Its graceful stop takes a while; `up` starts what does not run.
+    let gone = Instant::now() + Duration::from_mins(1);
+    while process().await.is_some() {
+        anyhow::ensure!(Instant::now() < gone, "the API server did not stop");
+        tokio::time::sleep(Duration::from_millis(200)).await;
+    }
+    cluster::up(&layout, |_, _| {}).await?;
+    bed.fleet
+        .wait_replicas("the fleet to grow after the restart", PATIENCE, |replicas| {
+            replicas.ready >= 3
+        })
+        .await?;
+    let started = load.finish().await;
+    let records = bed.all_completed(&started, PATIENCE).await;
+    none_cut_off(&records);
+    bed.end().await
+}

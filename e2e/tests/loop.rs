@@ -1,0 +1,159 @@
+//! The loop, end to end: install by Helm, apply a fleet, load it, watch it scale out, in, to zero and back, delete it.
+
+use std::time::Duration;
+
+use anyhow::Result;
+use fleet_e2e::{
+    bed::{self, Bed, none_cut_off},
+    demo::scenario::{DATA, LONG},
+    fleet::{operator, temporal, watch::PodWatch},
+    load::{ActivityResult, Stream, TemporalClient, WorkerIdentity},
+};
+use serde_json::json;
+
+const PATIENCE: Duration = Duration::from_mins(2);
+
+#[tokio::test]
+async fn a_fleet_follows_its_load_and_loses_no_task() -> Result<()> {
+    let access = bed::cluster().await?;
+    let bed = Bed::new(access, "loop", &json!({})).await?;
+    let pods = PodWatch::start(&bed.fleet);
+    let load = bed.load(Duration::from_mins(1));
+
+    load.set("quiet", vec![Stream::new(DATA, 1.0)]);
+    bed.fleet
+        .wait_replicas("a pod for the quiet load", PATIENCE, |replicas| replicas.ready >= 1)
+        .await?;
+    load.set("step", vec![Stream::new(DATA, 9.0)]);
+    let out = bed
+        .fleet
+        .wait_replicas("at least four Ready pods", PATIENCE, |replicas| replicas.ready >= 4)
+        .await?;
+
+    // Long activities keep every pod busy while the fleet shrinks.
+    load.set("fall", vec![Stream::new(DATA, 0.5), Stream::new(LONG, 0.25)]);
+    load.burst("fall", Stream::new(LONG, 0.0), 6);
+    bed.fleet
+        .wait_replicas("a scale-in", PATIENCE, |replicas| replicas.desired < out.desired)
+        .await?;
+    load.set("none", vec![]);
+    bed.fleet
+        .wait_replicas("zero", Duration::from_mins(4), |replicas| {
+            replicas.desired == 0 && replicas.ready == 0
+        })
+        .await?;
+    let view = bed.fleet.wait_ready(PATIENCE).await?;
+    let ready = view.status.condition("Ready").map(|each| each.reason.clone());
+    assert_eq!(ready.as_deref(), Some("ScaledToZero"), "an idle fleet is Ready");
+
+    load.burst("back", Stream::new(DATA, 0.0), 3);
+    bed.fleet
+        .wait_replicas("a pod after zero", PATIENCE, |replicas| replicas.ready >= 1)
+        .await?;
+    let started = load.finish().await;
+    let records = bed.all_completed(&started, PATIENCE).await;
+    none_cut_off(&records);
+
+    let decisions = bed.fleet.wait_ready(PATIENCE).await?.status.autoscaling.decisions;
+    assert!(decisions.len() <= 10, "status keeps the last ten: {}", decisions.len());
+    assert!(
+        decisions.iter().all(|each| each.message.contains("->")),
+        "arithmetic in each: {decisions:?}"
+    );
+    let ended: Vec<_> = pods
+        .lives()
+        .into_iter()
+        .filter(|life| life.end_asked.is_some() && life.gone.is_some())
+        .collect();
+    assert!(!ended.is_empty(), "no pod was scaled in");
+    let identities = records
+        .iter()
+        .flat_map(|each| &each.activities)
+        .map(|each| WorkerIdentity::parse(&each.worker));
+    assert!(
+        identities
+            .into_iter()
+            .all(|identity| identity.is_some_and(|each| each.namespace == bed.fleet.namespace)),
+        "identities"
+    );
+    bed.end().await
+}
+
+#[tokio::test]
+async fn deleting_a_fleet_takes_everything_of_it_along() -> Result<()> {
+    let access = bed::cluster().await?;
+    let bed = Bed::new(access, "delete", &json!({"spec": {"autoscaling": {"minReplicas": 1}}})).await?;
+    bed.fleet
+        .wait_replicas("a pod", PATIENCE, |replicas| replicas.ready >= 1)
+        .await?;
+    let kinds = "deployments,replicasets,pods,poddisruptionbudgets,secrets";
+    let list = ["get", kinds, "-n", &bed.fleet.namespace, "-o", "name"];
+    let before = bed.access.kubectl(&list).await?;
+    for kind in ["deployment", "poddisruptionbudget", "secret", "pod/"] {
+        assert!(before.contains(kind), "no {kind} in {before}");
+    }
+    bed.fleet.delete(PATIENCE).await?;
+    bed.fleet
+        .wait("nothing to be left", PATIENCE, async || {
+            let left = bed.access.kubectl(&list).await?;
+            if left.trim().is_empty() {
+                Ok(Ok(()))
+            } else {
+                Ok(Err(left))
+            }
+        })
+        .await?;
+    bed.end().await
+}
+
+/// As against a cluster whose Service addresses lead nowhere from here.
+#[tokio::test]
+async fn temporal_is_reached_through_the_api_server() -> Result<()> {
+    let access = bed::cluster().await?;
+    let bed = Bed::new(access, "forward", &json!({})).await?;
+    let way = temporal::forward(&bed.access, &bed.address, &bed.fleet.namespace).await?;
+    assert!(way.is_forwarded());
+    let client = TemporalClient::connect(&way.address, "default", Duration::from_secs(30)).await?;
+    let deadline = tokio::time::Instant::now() + PATIENCE;
+    let run = client
+        .start(&bed.queue, DATA, &bed.queue, &json!("x"), deadline)
+        .await?;
+    let again = client
+        .start(&bed.queue, DATA, &bed.queue, &json!("x"), deadline)
+        .await?;
+    assert_eq!(run, again, "a start that is repeated is one start");
+    let events = client.history(&bed.queue, &run, true, deadline).await?;
+    let record = fleet_e2e::load::audit::audit(&bed.queue, DATA, "", &events);
+    assert_eq!(
+        record.activities.first().map(|each| each.result),
+        Some(ActivityResult::Completed)
+    );
+    bed.end().await
+}
+
+/// The operator's own metrics are there and read as a scrape.
+#[tokio::test]
+async fn the_operator_tells_about_its_fleets() -> Result<()> {
+    let access = bed::cluster().await?;
+    let bed = Bed::new(access, "metrics", &json!({"spec": {"autoscaling": {"minReplicas": 1}}})).await?;
+    bed.fleet
+        .wait("the fleet's series", PATIENCE, async || {
+            let scrape = operator::scrape(&bed.access).await?;
+            let labels = [
+                ("worker_namespace", bed.fleet.namespace.as_str()),
+                ("worker", "metrics"),
+            ];
+            let desired = scrape.sum("temporal_fleet_worker_replicas_desired", &labels);
+            let slots = scrape.sum(
+                "temporal_fleet_worker_slots_limit",
+                &[labels[0], labels[1], ("slot_type", "Activity")],
+            );
+            if desired == Some(1.0) && slots == Some(4.0) {
+                Ok(Ok(()))
+            } else {
+                Ok(Err(format!("{desired:?} {slots:?}")))
+            }
+        })
+        .await?;
+    bed.end().await
+}
