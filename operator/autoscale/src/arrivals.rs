@@ -164,7 +164,9 @@ fn rate(memory: &Memory, k: usize, now: Timestamp) -> Option<f64> {
 
 /// The rate at the horizon, if the newer half of the window is beyond chance above the older one.
 fn trend(memory: &Memory, k: usize, horizon: f64, now: Timestamp) -> Option<f64> {
-    let half = span(memory, k, now) / 2.0;
+    // The samples in which the rate changed hold some of both: for a trend they are left out.
+    let since_change = memory.transient.changed[k].map_or(LONGEST, |at| elapsed(now, at) - 2.0 * LOOK);
+    let half = span(memory, k, now).min(since_change) / 2.0;
     if half < HALF {
         return None;
     }

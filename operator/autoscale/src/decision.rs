@@ -29,7 +29,7 @@ pub enum Reason {
     IdleToZero,
     /// `minReplicas` or `maxReplicas`.
     Bounds,
-    /// A step of scale-in was cut short by its rate.
+    /// A rule of the owner's `scaleDown` cut a step short.
     Behavior,
     /// The size is kept, because what would be needed to change it is unknown or forbids it.
     Hold,

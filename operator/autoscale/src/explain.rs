@@ -1,35 +1,29 @@
 //! The words of a decision: its arithmetic in one line that ends in `-> N`, and one report per target.
 
-use crate::decide::Choice;
+use crate::choose::Choice;
 use crate::latency::LastMinute;
-use crate::needs::{CpuNeed, Estimates, KindNeed, Needs};
+use crate::needs::{CpuNeed, KindNeed, Needs, Observed};
 use crate::num::whole_pods;
-use crate::queues::Queues;
-use crate::workers::Workers;
-use crate::{Policy, Reason, Sample, Target, TargetReport};
+use crate::{Reason, Sample, Target, TargetReport};
 
 /// What there is to explain.
 pub(crate) struct Facts<'a> {
-    pub(crate) policy: &'a Policy,
+    pub(crate) observed: &'a Observed<'a>,
     pub(crate) sample: &'a Sample,
     pub(crate) needs: &'a Needs,
-    pub(crate) estimates: &'a Estimates,
-    pub(crate) queues: &'a Queues,
-    pub(crate) workers: &'a Workers,
     pub(crate) minute: LastMinute,
-    pub(crate) reports: bool,
     pub(crate) choice: &'a Choice,
 }
 
 /// One report per target that is on.
 pub(crate) fn targets(facts: &Facts<'_>) -> Vec<TargetReport> {
     let mut targets = Vec::new();
-    if let Some(objective) = facts.policy.schedule_to_start {
+    if let Some(objective) = facts.observed.policy.schedule_to_start {
         let current = match facts.minute.p99 {
             Some(p99) => format!("{}s", number(p99)),
-            None if facts.queues.gap.is_some() => "Unavailable".into(),
+            None if facts.observed.queues.gap.is_some() => "Unavailable".into(),
             // Nothing was taken: what waits has waited this long.
-            None => format!("{}s", number(facts.queues.oldest_task())),
+            None => format!("{}s", number(facts.observed.queues.oldest_task())),
         };
         targets.push(TargetReport {
             target: Target::ScheduleToStart,
@@ -38,8 +32,8 @@ pub(crate) fn targets(facts: &Facts<'_>) -> Vec<TargetReport> {
             recommended: whole_pods(facts.needs.latency.unwrap_or(0.0)),
         });
     }
-    if let (Some(share), Some(cpu)) = (facts.policy.cpu_utilization, facts.needs.cpu) {
-        let measured = match (facts.workers.cpu, cpu) {
+    if let (Some(share), Some(cpu)) = (facts.observed.policy.cpu_utilization, facts.needs.cpu) {
+        let measured = match (facts.observed.workers.cpu, cpu) {
             (Some(used), _) | (None, CpuNeed::Measured { used, .. }) => Some(used),
             (None, CpuNeed::Modelled { .. } | CpuNeed::Unavailable) => None,
         };
@@ -70,7 +64,7 @@ pub(crate) fn message(facts: &Facts<'_>) -> String {
     };
     // A fleet that is told nothing has no arithmetic to show.
     let silent = matches!(reason, Reason::IdleToZero)
-        || (*reason == Reason::Hold && facts.queues.gap.is_some())
+        || (*reason == Reason::Hold && facts.observed.queues.gap.is_some())
         || (*reason == Reason::WokenFromZero && note.is_some());
     for (text, pods) in targets.into_iter().flatten().filter(|_| !silent) {
         last = Some(pods);
@@ -102,7 +96,7 @@ fn latency(facts: &Facts<'_>) -> Option<(String, u32)> {
     let Some(kind) = facts.needs.leading() else {
         return Some(("no load".into(), whole_pods(pods)));
     };
-    let aim = match facts.policy.schedule_to_start {
+    let aim = match facts.observed.policy.schedule_to_start {
         Some(objective) => goal(objective.percentile, objective.seconds),
         None => "95% of slots".into(),
     };
@@ -119,12 +113,15 @@ fn latency(facts: &Facts<'_>) -> Option<(String, u32)> {
 }
 
 fn cpu(facts: &Facts<'_>) -> Option<(String, u32)> {
-    let share = facts.policy.cpu_utilization?;
+    let share = facts.observed.policy.cpu_utilization?;
+    if facts.needs.kinds.is_empty() {
+        return None;
+    }
     match facts.needs.cpu? {
         CpuNeed::Modelled { cores, pods } => {
             let busy: f64 = facts.needs.kinds.iter().map(|kind| kind.busy).sum();
-            let capacity = facts.estimates.capacity.unwrap_or(0.0);
-            let idle = facts.estimates.idle_cores;
+            let capacity = facts.observed.estimates.capacity.unwrap_or(0.0);
+            let idle = facts.observed.estimates.idle_cores;
             let idle = if idle >= 0.0005 {
                 format!(" - {}", millis(idle))
             } else {
@@ -149,7 +146,7 @@ fn cpu(facts: &Facts<'_>) -> Option<(String, u32)> {
             Some((text, whole_pods(pods)))
         }
         CpuNeed::Measured { used, pods } => {
-            let ready = facts.workers.ready;
+            let ready = facts.observed.workers.ready;
             Some((
                 format!(
                     "CPU {} of {ready} pods / {} = {}",
@@ -197,6 +194,8 @@ fn fixed(x: f64) -> String {
 
 /// Three significant digits, without trailing zeros.
 fn number(x: f64) -> String {
+    // Adding zero turns -0 into 0.
+    let x = x + 0.0;
     let digits = if x >= 99.95 {
         0
     } else if x >= 9.995 {

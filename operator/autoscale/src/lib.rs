@@ -5,6 +5,8 @@
 //! what makes a recorded trace replayable. All floating point is total: no NaN gets in, none gets out.
 
 mod arrivals;
+mod choose;
+mod counters;
 mod decide;
 pub mod decision;
 mod demand;

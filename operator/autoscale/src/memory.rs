@@ -205,6 +205,8 @@ impl Memory {
     }
 }
 
+// serde calls it with a reference.
+#[allow(clippy::trivially_copy_pass_by_ref)]
 fn rounded_number<S: Serializer>(x: &f64, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.serialize_f64(rounded(*x))
 }
@@ -238,7 +240,7 @@ mod tests {
                 idle_cores: 0.001_234_567,
                 capacity: 0.123_456_7,
             },
-            start_seconds: vec![1234.567_89; START_TIMES],
+            start_seconds: vec![1_234.567_89; START_TIMES],
             newest_start: 1_795_000_000,
             held_at: Some(u32::MAX),
             reports: true,

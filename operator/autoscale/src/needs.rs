@@ -96,7 +96,7 @@ pub(crate) struct Needs {
     pub(crate) latency: Option<f64>,
     /// The CPU target; `None` if it is off.
     pub(crate) cpu: Option<CpuNeed>,
-    /// T_d [s].
+    /// Time to drain in [s].
     pub(crate) drain: f64,
 }
 
@@ -184,10 +184,10 @@ pub(crate) enum Missing {
 /// Everything a demand is computed from.
 pub(crate) struct Observed<'a> {
     pub(crate) policy: &'a Policy,
-    pub(crate) estimates: &'a Estimates,
-    pub(crate) queues: &'a Queues,
-    pub(crate) workers: &'a Workers,
-    pub(crate) rates: &'a Rates,
+    pub(crate) estimates: Estimates,
+    pub(crate) queues: Queues,
+    pub(crate) workers: Workers,
+    pub(crate) rates: Rates,
     pub(crate) start: PodStart,
     /// Pods of this fleet report; where one does not, that is a gap.
     pub(crate) reports: bool,
@@ -206,7 +206,7 @@ pub(crate) fn needs(observed: &Observed<'_>, missing: Missing) -> Needs {
         start,
         reports,
         outside_cpu: _,
-    } = *observed;
+    } = observed;
     let objective = policy.schedule_to_start.map(|target| Objective {
         seconds: finite(target.seconds).max(0.001),
         late: (1.0 - finite(target.percentile) / 100.0).clamp(1e-4, 0.5),
@@ -231,7 +231,7 @@ pub(crate) fn needs(observed: &Observed<'_>, missing: Missing) -> Needs {
         } else {
             workers.used[k]
         };
-        let full = if missing == Missing::Full && reports && queues.present[k] {
+        let full = if missing == Missing::Full && *reports && queues.present[k] {
             silent * slots
         } else {
             0.0
@@ -290,13 +290,20 @@ fn cpu_need(observed: &Observed<'_>, kinds: &[KindNeed], share: f64, missing: Mi
         workers,
         outside_cpu,
         ..
-    } = *observed;
+    } = observed;
     let modelled = match (estimates.cpu_per_task, estimates.cpu_per_slot) {
         (Some(per_task), _) => Some(per_task * kinds.iter().map(|kind| kind.busy / kind.service).sum::<f64>()),
         (None, Some(per_slot)) => Some(per_slot * kinds.iter().map(|kind| kind.busy).sum::<f64>()),
         (None, None) => None,
     };
-    if let (Some(cores), Some(capacity)) = (modelled, estimates.capacity) {
+    if let (Some(mut cores), Some(capacity)) = (modelled, estimates.capacity) {
+        // What the pods use now far beyond what the model says is work the model has not learned yet: the larger one counts.
+        // A quarter more is beyond what chance makes of 15 s.
+        let seen = f64::from(workers.ready.saturating_sub(workers.cpu_missing));
+        let measured = seen * (workers.cpu.unwrap_or(0.0) * capacity - estimates.idle_cores);
+        if measured > 1.25 * cores {
+            cores = measured;
+        }
         // What an idle pod uses is not available to tasks.
         let available = (share * capacity - estimates.idle_cores).max(0.1 * share * capacity);
         return CpuNeed::Modelled {
@@ -309,7 +316,7 @@ fn cpu_need(observed: &Observed<'_>, kinds: &[KindNeed], share: f64, missing: Mi
     } else {
         0.0
     };
-    match workers.cpu.or(outside_cpu) {
+    match workers.cpu.or(*outside_cpu) {
         Some(used) => {
             let seen = f64::from(workers.ready.saturating_sub(workers.cpu_missing));
             CpuNeed::Measured {

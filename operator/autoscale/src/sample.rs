@@ -17,7 +17,7 @@ pub struct Sample {
     pub queues: Vec<QueueSample>,
     /// The pods of the version, ending ones included (as `Draining`).
     pub pods: Vec<PodSample>,
-    /// The Deployment is replacing pods: no scale-in meanwhile, as the ReplicaSets would choose the victims.
+    /// The Deployment is replacing pods: no scale-in meanwhile, as the `ReplicaSets` would choose the victims.
     pub rolling: bool,
     /// Slots per pod that the worker options set; used until a report tells.
     pub default_slots: BTreeMap<SlotKind, u32>,

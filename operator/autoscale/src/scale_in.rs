@@ -17,13 +17,15 @@ const SLICES: f64 = 120.0;
 const OWN_STEP: f64 = 30.0;
 const RULED_STEP: f64 = 15.0;
 
-/// Length of the window [s]: the owner's or the law's, and never shorter than three slow pod starts.
+/// Length of the window [s]: the law's own spans three slow pod starts; the owner's at least one, since what a shorter
+/// window takes away could not be back in time.
 pub(crate) fn window(policy: &Policy, start: PodStart) -> f64 {
-    let wanted = policy
-        .scale_down
-        .as_ref()
-        .map_or(WINDOW, |behavior| seconds(behavior.stabilization_window));
-    wanted.clamp(0.0, 3600.0).max(3.0 * start.slow)
+    match &policy.scale_down {
+        Some(behavior) => seconds(behavior.stabilization_window)
+            .clamp(0.0, 3600.0)
+            .max(start.slow),
+        None => WINDOW.max(3.0 * start.slow),
+    }
 }
 
 /// Adds a demand [pods] to the window.

@@ -47,14 +47,16 @@ pub(crate) fn idle(
         && workers.stuck == 0
         // A pod that the sample does not show may be working.
         && workers.ready >= sample.replicas;
-    let nothing = queues.still() && workers.busy_slots == 0 && !workers.active && !sample.rolling;
+    let nothing = queues.waiting() <= 0.0 && workers.busy_slots == 0 && !workers.active && !sample.rolling;
     if forbidden || sample.replicas == 0 || !all_known || !nothing {
         memory.transient.idle_since = None;
         return Idle::No;
     }
     let since = *memory.transient.idle_since.get_or_insert(now);
     let (seconds, cooldown) = (elapsed(now, since).max(0.0), cooldown(policy, start));
-    if seconds >= cooldown {
+    // The server's rate is a mean over 30 s: asked at the end, it speaks for the time before. Until then every task that came
+    // would have shown in the counters of the pods, all of which report.
+    if seconds >= cooldown && queues.still() {
         Idle::Enough { seconds, cooldown }
     } else {
         Idle::For { seconds, cooldown }

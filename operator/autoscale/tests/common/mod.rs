@@ -1,6 +1,6 @@
 //! A small deterministic world around `decide`: one queue of activities, pods with slots and shared CPU, a server that counts.
 //! Steps of 100 ms; arrivals evenly spaced or drawn from a fixed sequence.
-#![allow(dead_code, reason = "each test file uses a part of it")]
+#![allow(dead_code, unreachable_pub, reason = "each test file uses a part of it")]
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -106,7 +106,10 @@ impl World {
     }
 
     fn uniform(&mut self) -> f64 {
-        self.random = self.random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        self.random = self
+            .random
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1_442_695_040_888_963_407);
         (self.random >> 11) as f64 / (1_u64 << 53) as f64
     }
 
@@ -139,7 +142,10 @@ impl World {
             self.now += STEP;
             while rate > 0.0 && self.due <= self.now {
                 let spread = 0.5 + self.uniform();
-                let work = Work { seconds: work.seconds * spread, cpu: work.cpu * spread };
+                let work = Work {
+                    seconds: work.seconds * spread,
+                    cpu: work.cpu * spread,
+                };
                 self.burst(1, work);
                 let gap = -(1.0 - self.uniform()).ln() / rate;
                 self.due += gap;
@@ -158,21 +164,35 @@ impl World {
         // Round robin: the pod with most room polls first.
         loop {
             let slots = self.slots as usize;
-            let open = self.pods.iter_mut().filter(|pod| !pod.draining && pod.ready <= now && pod.tasks.len() < slots);
-            let Some(pod) = open.min_by_key(|pod| pod.tasks.len()) else { break };
-            let Some((since, work)) = self.queue.pop_front() else { break };
+            let open = self
+                .pods
+                .iter_mut()
+                .filter(|pod| !pod.draining && pod.ready <= now && pod.tasks.len() < slots);
+            let Some(pod) = open.min_by_key(|pod| pod.tasks.len()) else {
+                break;
+            };
+            let Some((since, work)) = self.queue.pop_front() else {
+                break;
+            };
             let wait = now - since;
             self.waits.push(wait);
             self.dispatched.push_back(now);
             pod.latency[BOUNDS.partition_point(|bound| *bound < wait)] += 1;
-            pod.tasks.push(Task { left: work.seconds, cores: work.cpu / work.seconds });
+            pod.tasks.push(Task {
+                left: work.seconds,
+                cores: work.cpu / work.seconds,
+            });
         }
         for pod in &mut self.pods {
             if pod.ready > now {
                 continue;
             }
             let wanted: f64 = pod.tasks.iter().map(|task| task.cores).sum();
-            let speed = if wanted > self.capacity { self.capacity / wanted } else { 1.0 };
+            let speed = if wanted > self.capacity {
+                self.capacity / wanted
+            } else {
+                1.0
+            };
             pod.busy += pod.tasks.len() as f64 * STEP;
             pod.cpu += (wanted * speed + self.idle_cores).min(self.capacity) * STEP;
             for task in &mut pod.tasks {
@@ -203,7 +223,11 @@ impl World {
             queues: vec![QueueSample {
                 queue: "orders".into(),
                 task_type: TaskType::Activity,
-                stats: if self.dark { Seen::unknown("deadline exceeded") } else { Seen::Known(stats) },
+                stats: if self.dark {
+                    Seen::unknown("deadline exceeded")
+                } else {
+                    Seen::Known(stats)
+                },
                 at: now,
             }],
             pods: pods.collect(),
@@ -244,7 +268,11 @@ impl World {
             created: at(pod.created),
             ready: ready.then(|| at(pod.ready)),
             cpu_capacity_cores: Some(self.capacity),
-            report: if self.silent || !ready { Seen::unknown("connection refused") } else { Seen::Known(report) },
+            report: if self.silent || !ready {
+                Seen::unknown("connection refused")
+            } else {
+                Seen::Known(report)
+            },
             cpu_cores: Seen::unknown("not asked"),
         }
     }
@@ -283,10 +311,14 @@ impl World {
         let alive = |pods: &[Pod]| pods.iter().filter(|pod| !pod.draining).count() as u32;
         while alive(&self.pods) < replicas {
             self.numbers += 1;
-            let ready = if self.now > 0.0 { self.now + self.start_seconds } else { 0.0 };
+            let ready = if self.now > 0.0 {
+                self.now + self.start_seconds
+            } else {
+                0.0
+            };
             self.pods.push(Pod {
                 number: self.numbers,
-                created: if self.now > 0.0 { self.now } else { -60.0 },
+                created: if self.now > 0.0 { self.now } else { -5.0 },
                 ready,
                 draining: false,
                 tasks: Vec::new(),

@@ -1,0 +1,302 @@
+//! The choice of a size: growth at once, shrinking late and in steps, zero only when sure, and holding where something is
+//! unknown. The rules live in their own files; their order lives here.
+
+use jiff::Timestamp;
+
+use crate::latency::LastMinute;
+use crate::memory::Memory;
+use crate::needs::{CpuNeed, Needs, Observed};
+use crate::num::{ceil, whole_pods};
+use crate::scale_in::{self, Conditions};
+use crate::zero::Idle;
+use crate::{Limited, Reason, Sample, Target};
+
+/// Slots or CPU from which workers show by themselves that they are too few.
+const FULL_SLOTS: f64 = 0.95;
+const FULL_CPU: f64 = 0.9;
+
+/// The size, what decided it, what limits it, and the words for it.
+#[derive(Clone, Debug)]
+pub(crate) struct Choice {
+    pub(crate) replicas: u32,
+    pub(crate) reason: Reason,
+    pub(crate) limited: Option<(Limited, String)>,
+    /// What the arithmetic of the targets does not say.
+    pub(crate) note: Option<String>,
+}
+
+impl Choice {
+    fn new(replicas: u32, reason: Reason) -> Self {
+        Self {
+            replicas,
+            reason,
+            limited: None,
+            note: None,
+        }
+    }
+
+    fn because(self, note: impl Into<String>) -> Self {
+        Self {
+            note: Some(note.into()),
+            ..self
+        }
+    }
+
+    fn limited(self, by: Limited, message: impl Into<String>) -> Self {
+        Self {
+            limited: Some((by, message.into())),
+            ..self
+        }
+    }
+}
+
+/// Everything a choice is made from.
+pub(crate) struct Situation<'a> {
+    pub(crate) observed: &'a Observed<'a>,
+    pub(crate) sample: &'a Sample,
+    pub(crate) needs: &'a Needs,
+    pub(crate) minute: LastMinute,
+    pub(crate) gate: Option<(Limited, String)>,
+    pub(crate) idle: Idle,
+    pub(crate) min: u32,
+    pub(crate) max: u32,
+    pub(crate) now: Timestamp,
+}
+
+impl Situation<'_> {
+    /// Demand in whole pods; what the gate forbids asks for no more than there is.
+    fn wanted(&self) -> u32 {
+        let raw = self.needs.raw();
+        if self.gate.is_none() {
+            return whole_pods(raw);
+        }
+        let latency = self.needs.latency.unwrap_or(0.0).min(f64::from(self.sample.replicas));
+        let cpu = self.needs.cpu.and_then(CpuNeed::pods).unwrap_or(0.0);
+        whole_pods(latency.max(cpu))
+    }
+
+    fn decider(&self) -> Reason {
+        match self.needs.decider() {
+            Target::ScheduleToStart => Reason::ScheduleToStart,
+            Target::CpuUtilization => Reason::CpuUtilization,
+        }
+    }
+
+    pub(crate) fn choose(&self, memory: &Memory, window: f64) -> Choice {
+        let current = self.sample.replicas;
+        if current == 0 {
+            return self.at_zero(memory);
+        }
+        if self.observed.queues.gap.is_some() {
+            return self.blind(memory);
+        }
+        if let Idle::Enough { seconds, cooldown } = self.idle {
+            return Choice::new(0, Reason::IdleToZero).because(format!(
+                "nothing waits, arrives or runs for {seconds:.0} s (cooldown {cooldown:.0} s)"
+            ));
+        }
+        let wanted = self.wanted();
+        if current > self.max && self.observed.queues.recent {
+            return Choice::new(self.max, Reason::Bounds).limited(
+                Limited::AtMaxReplicas,
+                format!("{current} pods are more than maxReplicas {}", self.max),
+            );
+        }
+        if current <= self.max && (wanted > current || current < self.min) {
+            return self.out(wanted);
+        }
+        self.inward(memory, window, wanted)
+    }
+
+    /// At zero: any task wakes the fleet, to the size that demand asks for.
+    fn at_zero(&self, memory: &Memory) -> Choice {
+        let woken = !self.observed.queues.still();
+        let wanted = if woken { ceil(self.needs.raw()).max(1) } else { 0 };
+        if self.min > 0 && wanted <= self.min {
+            return Choice::new(self.min, Reason::Bounds).because(format!("minReplicas {}", self.min));
+        }
+        if woken {
+            let choice = Choice::new(wanted.min(self.max), Reason::WokenFromZero);
+            return if wanted > self.max {
+                self.at_max(choice, wanted)
+            } else {
+                choice
+            };
+        }
+        if let Some(gap) = &self.observed.queues.gap {
+            return Choice::new(0, Reason::Hold).because(gap.clone());
+        }
+        if !memory.registered {
+            return Choice::new(1, Reason::WokenFromZero).because("a first pod makes the queues known to the server");
+        }
+        Choice::new(0, Reason::IdleToZero).because("nothing waits or arrives")
+    }
+
+    /// Without the server's statistics: hold. Workers that are visibly full may get half as many again, no more.
+    fn blind(&self, memory: &Memory) -> Choice {
+        let current = self.sample.replicas;
+        let gap = self.observed.queues.gap.clone().unwrap_or_default();
+        if current < self.min {
+            return Choice::new(self.min, Reason::Bounds).because(format!("minReplicas {}; {gap}", self.min));
+        }
+        let room: f64 = self.observed.workers.room.iter().sum();
+        let used: f64 = self.observed.workers.used.iter().sum();
+        let full = (0..4).any(|k| {
+            self.observed.workers.room[k] > 0.0
+                && self.observed.workers.used[k] >= FULL_SLOTS * self.observed.workers.room[k]
+        }) || self.observed.workers.cpu.is_some_and(|cpu| cpu >= FULL_CPU);
+        let base = f64::from(memory.held_at.unwrap_or(current));
+        let most = (ceil(1.5 * base)).min(self.max);
+        let wanted = self.wanted().max(current.saturating_add(1)).min(most);
+        if full
+            && self.observed.workers.coverage() >= 0.5
+            && self.observed.workers.starting.is_empty()
+            && wanted > current
+        {
+            return Choice::new(wanted, self.decider()).because(format!(
+                "workers are full ({used:.0}/{room:.0} slots), at most 1.5 x {base} while {gap}"
+            ));
+        }
+        Choice::new(current, Reason::Hold).because(format!("hold: {gap}"))
+    }
+
+    /// Growth: at once, as an absolute number.
+    fn out(&self, wanted: u32) -> Choice {
+        let current = self.sample.replicas;
+        let replicas = wanted.max(self.min).min(self.max).max(current.min(self.max));
+        let reason = if wanted > current {
+            self.decider()
+        } else {
+            Reason::Bounds
+        };
+        let choice = Choice::new(replicas, if wanted < self.min { Reason::Bounds } else { reason });
+        if wanted > self.max {
+            self.at_max(choice, wanted)
+        } else if wanted < self.min {
+            self.at_min(choice, wanted)
+        } else {
+            self.gated(choice)
+        }
+    }
+
+    /// Shrinking: late, in steps, if nothing forbids it.
+    fn inward(&self, memory: &Memory, window: f64, wanted: u32) -> Choice {
+        let current = self.sample.replicas;
+        let work = scale_in::floor_of_work(
+            &self.observed.workers,
+            &self.observed.estimates.slots,
+            self.observed.reports,
+        );
+        let demand = scale_in::floor_of_demand(memory).unwrap_or(current).max(wanted);
+        let floor = demand.max(work).max(self.min).max(1);
+        let stay = |reason| Choice::new(current, reason);
+        let why = if work > demand {
+            let running = self.observed.workers.used.iter().sum::<f64>();
+            Some(format!("{running:.0} running tasks need {work} pods"))
+        } else if demand > wanted.max(self.min).max(1) {
+            Some(format!("95 % of {window:.0} s asked for {demand} or less"))
+        } else {
+            None
+        };
+        if floor >= current {
+            let note = why.filter(|_| wanted < current);
+            let choice = Choice {
+                note,
+                ..stay(self.decider())
+            };
+            return if current == self.min && demand.max(work) < self.min {
+                self.at_min(
+                    Choice {
+                        reason: Reason::Bounds,
+                        ..choice
+                    },
+                    wanted,
+                )
+            } else {
+                self.gated(choice)
+            };
+        }
+        let conditions = Conditions {
+            queues: &self.observed.queues,
+            workers: &self.observed.workers,
+            rolling: self.sample.rolling,
+            reports: self.observed.reports,
+            late: (
+                self.minute.late,
+                self.observed
+                    .policy
+                    .schedule_to_start
+                    .map_or(1.0, |t| 1.0 - t.percentile / 100.0),
+            ),
+            objective: self.observed.policy.schedule_to_start.map(|target| target.seconds),
+            window,
+        };
+        if let Some(why) = scale_in::forbidden(self.observed.policy, memory, &conditions, self.now) {
+            return self.gated(stay(Reason::Hold).because(format!("no scale-in to {floor}: {why}")));
+        }
+        let lowest = scale_in::lowest_by_rate(self.observed.policy, memory, current, self.now);
+        let next = floor.max(lowest).min(current);
+        if lowest > floor {
+            let rule = format!("demand asks for {floor}, the rate of scale-in allows {next}");
+            // The owner's rule decides in the owner's name; the law's own steps serve the target that asked.
+            let ruled = self
+                .observed
+                .policy
+                .scale_down
+                .as_ref()
+                .is_some_and(|own| !own.policies.is_empty());
+            let reason = if ruled { Reason::Behavior } else { self.decider() };
+            return Choice::new(next, reason).limited(Limited::LimitedByBehavior, rule);
+        }
+        let reason = if floor == self.min && demand.max(work) < self.min {
+            Reason::Bounds
+        } else {
+            self.decider()
+        };
+        let choice = Choice::new(next, reason);
+        if reason == Reason::Bounds {
+            return self.at_min(choice, wanted);
+        }
+        let choice = Choice { note: why, ..choice };
+        self.gated(choice)
+    }
+
+    fn gated(&self, choice: Choice) -> Choice {
+        match &self.gate {
+            Some((by, message)) => choice.limited(*by, message.clone()),
+            None => choice,
+        }
+    }
+
+    fn at_max(&self, choice: Choice, wanted: u32) -> Choice {
+        let unmet = self
+            .needs
+            .leading()
+            .map_or(0.0, |kind| (kind.slots - f64::from(self.max) * kind.per_pod).max(0.0));
+        let text = format!(
+            "demand asks for {wanted} pods, maxReplicas is {} ({unmet:.0} slots unmet)",
+            self.max
+        );
+        choice.limited(Limited::AtMaxReplicas, text)
+    }
+
+    fn at_min(&self, choice: Choice, wanted: u32) -> Choice {
+        choice.limited(
+            Limited::AtMinReplicas,
+            format!("demand asks for {wanted} pods, minReplicas is {}", self.min),
+        )
+    }
+
+    /// Where demand leads within the bounds, without windows and rates.
+    pub(crate) fn recommended(&self, choice: &Choice) -> u32 {
+        if self.sample.replicas == 0 || self.observed.queues.gap.is_some() || matches!(self.idle, Idle::Enough { .. }) {
+            return choice.replicas;
+        }
+        let work = scale_in::floor_of_work(
+            &self.observed.workers,
+            &self.observed.estimates.slots,
+            self.observed.reports,
+        );
+        self.wanted().max(work).max(1).clamp(self.min, self.max)
+    }
+}
