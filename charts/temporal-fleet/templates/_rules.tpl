@@ -10,6 +10,10 @@
 - apiGroups: [apps]
   resources: [deployments]
   verbs: [get, list, watch, create, patch, delete]
+# The size has a field manager of its own, through this subresource.
+- apiGroups: [apps]
+  resources: [deployments/scale]
+  verbs: [patch]
 - apiGroups: [apps]
   resources: [replicasets]
   verbs: [get, list, watch]

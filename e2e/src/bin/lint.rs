@@ -1,6 +1,9 @@
 //! `lint arrows` and `lint chart HELM CHART`: prints what is wrong, one line each, and exits 1 if anything is.
 
-use std::{path::PathBuf, process::Command};
+use std::{
+    path::PathBuf,
+    process::{Command, ExitCode},
+};
 
 use anyhow::{Context, ensure};
 use clap::Parser;
@@ -20,7 +23,7 @@ enum Lint {
     },
 }
 
-fn main() -> anyhow::Result<()> {
+fn main() -> anyhow::Result<ExitCode> {
     let found = match Lint::parse() {
         Lint::Arrows => arrows::findings(&metadata()?),
         Lint::Chart { helm, chart } => chart::findings(&chart::Helm { helm, chart })?,
@@ -28,8 +31,11 @@ fn main() -> anyhow::Result<()> {
     for finding in &found {
         println!("{finding}");
     }
-    ensure!(found.is_empty(), "{} finding(s)", found.len());
-    Ok(())
+    Ok(if found.is_empty() {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    })
 }
 
 fn metadata() -> anyhow::Result<arrows::Metadata> {

@@ -23,7 +23,7 @@ const NEVER: &[(&str, &str)] = &[
 ];
 
 /// Checks one rendering.
-pub fn findings(documents: &[Value], namespace: &str) -> Vec<String> {
+pub(super) fn findings(documents: &[Value], namespace: &str) -> Vec<String> {
     let mut found = Vec::new();
     for document in documents {
         let kind = text(document, "/kind");

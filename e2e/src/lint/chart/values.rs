@@ -12,7 +12,7 @@ use super::{
 const OPEN: &str = "global";
 
 /// Compares the three.
-pub fn findings(helm: &Helm, defaults: &Value) -> Result<Vec<String>, Error> {
+pub(super) fn findings(helm: &Helm, defaults: &Value) -> Result<Vec<String>, Error> {
     let schema: Value = serde_json::from_str(&helm.read("values.schema.json")?).map_err(|source| Error::Json {
         what: "values.schema.json".to_owned(),
         source,
@@ -122,7 +122,8 @@ fn undescribed(text: &str) -> Vec<String> {
             .rposition(|line| !line.starts_with([' ', '#']) && !line.is_empty())
             .and_then(|parent| parent.checked_sub(1))
             .is_some_and(|above| lines[above].starts_with("# -- "));
-        if !parent && !above.starts_with("# -- ") && !(indent == 2 && described_parent) {
+        let described = above.starts_with("# -- ") || (indent == 2 && described_parent);
+        if !parent && !described {
             found.push(format!("values.yaml: {} has no `# -- ` comment", name.trim()));
         }
     }
