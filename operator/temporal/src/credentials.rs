@@ -387,7 +387,7 @@ mod tests {
             b"two\nlines",
             &[0xff, 0xfe],
             "schlüssel".as_bytes(),
-            &[b'x'; 20_000],
+            &vec![b'x'; 20_000],
         ] {
             assert_eq!(key(bad), Err(CredentialError::NotAnApiKey(origin("key"))));
         }

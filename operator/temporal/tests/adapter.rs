@@ -33,7 +33,7 @@ async fn a_queue_is_asked_for_by_name_and_type_with_statistics_and_nothing_dear(
         ..Default::default()
     };
     let endpoint = endpoint(frontend.serve(None).await);
-    let state = client()
+    let read = client()
         .describe_queue(&endpoint, "default", "orders", TaskType::Activity)
         .await
         .unwrap();
@@ -44,8 +44,8 @@ async fn a_queue_is_asked_for_by_name_and_type_with_statistics_and_nothing_dear(
         dispatch_rate: 2.0,
         rate_limited: true,
     };
-    assert_eq!(state.stats, Some(expected));
-    assert_eq!(state.pollers[0].identity, "pod-1");
+    assert_eq!(read.stats, Some(expected));
+    assert_eq!(read.pollers[0].identity, "pod-1");
     let request = frontend.queue_requests.lock().unwrap()[0].clone();
     assert_eq!((request.namespace.as_str(), request.task_queue_type), ("default", 2));
     assert_eq!(request.task_queue.map(|queue| queue.name).as_deref(), Some("orders"));

@@ -23,7 +23,10 @@ async fn refused(
     with: impl FnOnce(Endpoint) -> Endpoint,
 ) -> Error {
     let endpoint = with(endpoint(frontend.serve(server).await));
-    let error = client().describe_namespace(&endpoint, "default").await.unwrap_err();
+    let error = client()
+        .describe_namespace(&endpoint, "default")
+        .await
+        .expect_err("the connection is refused");
     assert_eq!(frontend.count(), 0, "no call reached the server: {error}");
     error
 }

@@ -1,8 +1,9 @@
 //! A small Temporal frontend on a real socket, with certificates made for the test.
 #![allow(dead_code, unreachable_pub)] // each test binary uses a part of it
-#![allow(clippy::unwrap_used)] // a helper of tests
+#![allow(clippy::unwrap_used, clippy::needless_pass_by_value)] // a helper of tests
 
 use std::convert::Infallible;
+use std::fmt::Display;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll};
@@ -31,11 +32,14 @@ use tower::service_fn;
 /// Name in the servers' certificates.
 pub const NAME: &str = "temporal.example";
 
+/// A call: its name, `authorization`, `temporal-namespace`.
+pub type Call = (String, Option<String>, Option<String>);
+
 /// What the frontend does.
 #[derive(Clone, Default)]
 pub struct Frontend {
     /// Metadata of all calls so far: (call, `authorization`, `temporal-namespace`).
-    pub calls: Arc<Mutex<Vec<(String, Option<String>, Option<String>)>>>,
+    pub calls: Arc<Mutex<Vec<Call>>>,
     /// Every call fails so.
     pub failing: Arc<Mutex<Option<Status>>>,
     /// Answer to `DescribeTaskQueue`.
@@ -202,7 +206,7 @@ pub fn middle() -> Timestamp {
 }
 
 /// An endpoint at `address`, plain text.
-pub fn endpoint(address: impl ToString) -> Endpoint {
+pub fn endpoint(address: impl Display) -> Endpoint {
     let scope = Scope {
         kubernetes_namespace: "team".into(),
         connection_uid: "uid".into(),
