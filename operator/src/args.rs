@@ -30,12 +30,13 @@ pub struct ServerArgs {
     #[arg(
         long = "watch-namespace",
         env = "WATCH_NAMESPACES",
+        hide_env_values = true,
         value_delimiter = ',',
         value_name = "NAMESPACE"
     )]
     pub watch_namespaces: Vec<String>,
-    /// Serve only TemporalWorkers with these labels, so that several operators can share a cluster
-    #[arg(long, env = "WATCH_LABEL_SELECTOR", value_name = "SELECTOR")]
+    /// Serve only fleets with these labels, so that several operators can share a cluster
+    #[arg(long, env = "WATCH_LABEL_SELECTOR", hide_env_values = true, value_name = "SELECTOR")]
     pub watch_label_selector: Option<String>,
     /// Port of /metrics
     #[arg(long, default_value_t = 9464, value_name = "PORT")]
@@ -65,7 +66,7 @@ pub struct LeaderArgs {
     #[arg(long, default_value = "2s", value_parser = duration, value_name = "DURATION")]
     pub leader_election_retry_period: Duration,
     /// Kubernetes namespace of the lease
-    #[arg(long, env = "POD_NAMESPACE", default_value = "default", value_name = "NAMESPACE")]
+    #[arg(long, env = "POD_NAMESPACE", hide_env_values = true, default_value = "default", value_name = "NAMESPACE")]
     pub lease_namespace: String,
     /// Name of the lease
     #[arg(long, default_value = "temporal-fleet-operator", value_name = "NAME")]
@@ -74,6 +75,7 @@ pub struct LeaderArgs {
     #[arg(
         long,
         env = "POD_NAME",
+        hide_env_values = true,
         default_value = "temporal-fleet-operator",
         value_name = "NAME"
     )]
@@ -102,11 +104,11 @@ pub struct LimitsArgs {
 #[derive(Clone, Debug, ClapArgs)]
 #[command(next_help_heading = "Logs")]
 pub struct TelemetryArgs {
-    /// Level, or a filter such as info,fleet_operator=debug
-    #[arg(long, env = "LOG_LEVEL", default_value = "info", value_name = "FILTER")]
+    /// Level, or a filter such as `info,fleet_operator=debug`
+    #[arg(long, env = "LOG_LEVEL", hide_env_values = true, default_value = "info", value_name = "FILTER")]
     pub log_level: String,
     /// Form of the lines
-    #[arg(long, env = "LOG_FORMAT", default_value = "json", value_enum)]
+    #[arg(long, env = "LOG_FORMAT", hide_env_values = true, default_value = "json", value_enum)]
     pub log_format: LogFormat,
 }
 
@@ -153,5 +155,26 @@ mod tests {
     fn several_namespaces_are_repeated_or_joined() {
         let args = Args::parse_from(["operator", "--watch-namespace=a", "--watch-namespace=b,c"]);
         assert_eq!(args.server.watch_namespaces, ["a", "b", "c"]);
+    }
+
+    #[test]
+    fn what_makes_no_sense_is_refused() {
+        for argument in [
+            "--concurrency=0",
+            "--temporal-request-budget-percent=0",
+            "--temporal-request-budget-percent=101",
+            "--leader-election=maybe",
+            "--leader-election-lease-duration=-5s",
+            "--metrics-port=70000",
+            "--log-format=xml",
+            "--unknown",
+        ] {
+            assert!(Args::try_parse_from(["operator", argument]).is_err(), "{argument}");
+        }
+    }
+
+    #[test]
+    fn the_crash_of_tests_is_not_offered() {
+        assert!(!Args::command().render_long_help().to_string().contains("crash"));
     }
 }

@@ -10,15 +10,18 @@ use tokio::time::Instant;
 /// A watch that was not answered for so long is dead.
 const WATCH_SILENCE: Duration = Duration::from_secs(90);
 /// A pass that takes so long is stuck.
-const PASS_LIMIT: Duration = Duration::from_secs(120);
+const PASS_LIMIT: Duration = Duration::from_mins(2);
+
+/// Groups of the kinds that an administrator installs with the operator.
+const OURS: [&str; 1] = [".temporal-fleet.dev"];
 
 /// What the probes ask.
 pub struct Health(Mutex<State>);
 
 struct State {
     started: Instant,
-    /// Paths of watches, and when the server answered each last.
-    watches: BTreeMap<String, Instant>,
+    /// Paths of watches, when the server answered each last, and with what.
+    watches: BTreeMap<String, (Instant, Option<u16>)>,
     watching: bool,
     /// Stores that are not filled yet, by what they hold.
     unfilled: Vec<String>,
@@ -61,9 +64,14 @@ impl Health {
         state.unfilled = stores;
     }
 
-    /// The API server answered a watch at `path`, in whatever way.
-    pub fn answered(&self, path: &str) {
-        self.lock().watches.insert(path.to_owned(), Instant::now());
+    /// The API server answered a request at `path`, in whatever way, or could not be reached: what counts is that somebody asks.
+    /// A watch begins with a list at its path, so lists count where there is a watch, and where they show that a kind is missing.
+    pub fn answered(&self, path: &str, watch: bool, code: Option<u16>) {
+        let mut state = self.lock();
+        let missing_kind = !watch && code == Some(404) && OURS.iter().any(|group| resource(path).ends_with(group));
+        if watch || missing_kind || state.watches.contains_key(path) {
+            state.watches.insert(path.to_owned(), (Instant::now(), code));
+        }
     }
 
     /// A store has seen everything once.
@@ -93,8 +101,8 @@ impl Health {
             return Some(format!("a pass over {what} runs for {} s", since.elapsed().as_secs()));
         }
         if state.watching && !state.stopping && state.started.elapsed() > WATCH_SILENCE {
-            let silent = state.watches.iter().find(|(_, at)| at.elapsed() > WATCH_SILENCE);
-            if let Some((path, at)) = silent {
+            let silent = state.watches.iter().find(|(_, (at, _))| at.elapsed() > WATCH_SILENCE);
+            if let Some((path, (at, _))) = silent {
                 return Some(format!(
                     "the watch of {path} was not answered for {} s",
                     at.elapsed().as_secs()
@@ -110,11 +118,24 @@ impl Health {
         if state.stopping {
             return Some("the process is ending".to_owned());
         }
+        let missing = state.watches.iter().find(|(_, (_, code))| *code == Some(404));
+        if let Some((path, _)) = missing {
+            return Some(format!("{} is not served by the API server: install the definitions", resource(path)));
+        }
         (!state.unfilled.is_empty()).then(|| format!("waiting for: {}", state.unfilled.join(", ")))
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, State> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// `plural.group` of the path of a list, in one Kubernetes namespace or in all; empty for any other path.
+fn resource(path: &str) -> String {
+    let parts: Vec<&str> = path.split('/').collect();
+    match parts.as_slice() {
+        ["", "apis", group, _, plural] | ["", "apis", group, _, "namespaces", _, plural] => format!("{plural}.{group}"),
+        _ => String::new(),
     }
 }
 
@@ -126,14 +147,14 @@ mod tests {
     async fn a_silent_watch_and_a_stuck_pass_are_not_alive() {
         let health = Health::default();
         health.watching(vec!["pods".into()]);
-        health.answered("/api/v1/pods");
+        health.answered("/api/v1/pods", true, Some(200));
         assert_eq!(health.not_live(), None);
         tokio::time::advance(Duration::from_secs(91)).await;
         assert!(health.not_live().is_some_and(|why| why.contains("/api/v1/pods")));
-        health.answered("/api/v1/pods");
+        health.answered("/api/v1/pods", true, Some(200));
         let pass = health.pass("shop/billing");
         tokio::time::advance(Duration::from_secs(60)).await;
-        health.answered("/api/v1/pods");
+        health.answered("/api/v1/pods", true, Some(200));
         assert_eq!(health.not_live(), None);
         tokio::time::advance(Duration::from_secs(61)).await;
         assert!(health.not_live().is_some_and(|why| why.contains("shop/billing")));
@@ -152,5 +173,50 @@ mod tests {
         assert_eq!(health.not_ready(), None);
         health.stopping();
         assert!(health.not_ready().is_some());
+    }
+
+    #[test]
+    fn a_kind_that_is_not_served_is_named_until_it_is() {
+        for path in [
+            "/apis/temporal-fleet.dev/v1alpha1/temporalworkers",
+            "/apis/temporal-fleet.dev/v1alpha1/namespaces/shop/temporalworkers",
+        ] {
+            let health = Health::default();
+            health.watching(vec!["fleets".into()]);
+            health.answered(path, false, Some(404));
+            let why = health.not_ready().unwrap_or_default();
+            assert!(why.starts_with("temporalworkers.temporal-fleet.dev is not served"), "{why}");
+            health.answered(path, false, Some(200));
+            assert_eq!(health.not_ready().as_deref(), Some("waiting for: fleets"));
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_read_of_what_is_missing_is_no_missing_kind_and_no_watch() {
+        let health = Health::default();
+        health.watching(Vec::new());
+        for path in [
+            "/apis/apps/v1/namespaces/shop/deployments/orders",
+            "/apis/temporal-fleet.dev/v1alpha1/namespaces/shop/temporalworkers/orders",
+            "/api/v1/namespaces/shop/secrets/orders",
+            // Optional: a cluster may have no metrics server.
+            "/apis/metrics.k8s.io/v1beta1/pods",
+        ] {
+            health.answered(path, false, Some(404));
+        }
+        assert_eq!(health.not_ready(), None);
+        tokio::time::advance(Duration::from_mins(5)).await;
+        assert_eq!(health.not_live(), None, "nobody promised to ask again");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_unreachable_server_is_no_reason_to_restart_as_long_as_it_is_asked() {
+        let health = Health::default();
+        health.watching(Vec::new());
+        for _ in 0..20 {
+            health.answered("/api/v1/pods", true, None);
+            tokio::time::advance(Duration::from_secs(30)).await;
+            assert_eq!(health.not_live(), None);
+        }
     }
 }

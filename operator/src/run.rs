@@ -73,8 +73,8 @@ pub async fn run(args: Args) -> anyhow::Result<()> {
     let (seen, watched) = (metrics.clone(), Arc::clone(&health));
     let client = client::connect(Arc::new(move |answer: &client::Answered| {
         seen.rest(answer.method, answer.code);
-        if answer.method == "WATCH" {
-            watched.answered(&answer.path);
+        if matches!(answer.method, "WATCH" | "GET") {
+            watched.answered(&answer.path, answer.method == "WATCH", answer.code);
         }
     }))
     .await

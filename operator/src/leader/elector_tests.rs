@@ -188,3 +188,10 @@ fn two_processes_of_one_pod_have_two_identities() {
     assert!(one.starts_with("pod_") && one.len() == 20, "{one}");
     assert_ne!(one, two);
 }
+
+#[tokio::test(start_paused = true)]
+async fn without_an_election_this_process_leads() {
+    let mut leadership = Leadership::always();
+    leadership.acquired().await;
+    assert!(leadership.is_leader_for(Duration::from_hours(24)));
+}

@@ -19,7 +19,7 @@ use super::control::{Error, Line};
 /// A report of this age is as good as a new one: passes come in bursts.
 const FRESH: Duration = Duration::from_millis(800);
 /// A pod that nobody asked about for this long is gone.
-const FORGET: Duration = Duration::from_secs(120);
+const FORGET: Duration = Duration::from_mins(2);
 
 /// The latest report of each pod, by UID.
 #[derive(Default)]

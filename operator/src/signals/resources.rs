@@ -17,7 +17,7 @@ use crate::k8s::{self, CALL_DEADLINE, chain, quantity};
 /// Time between two lists. The metrics server itself measures every 15 s.
 const INTERVAL: Duration = Duration::from_secs(15);
 /// A list older than this says nothing about now: three lists failed in a row.
-const STALE: Duration = Duration::from_secs(60);
+const STALE: Duration = Duration::from_mins(1);
 
 /// Pods by Kubernetes namespace and name.
 type Cores = BTreeMap<(String, String), f64>;
