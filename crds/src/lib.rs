@@ -9,6 +9,8 @@
 #![allow(unreachable_pub)]
 // Doc comments of fields are what `kubectl explain` prints: plain text.
 #![allow(clippy::doc_markdown)]
+// Attributes of columns repeat each other: each is a list of its own.
+#![allow(clippy::duplicated_attributes)]
 
 pub mod autoscaling;
 pub mod conditions;

@@ -77,36 +77,38 @@ use serde::{Deserialize, Serialize};
 ).message(
     "temporalNamespace at Temporal Cloud is <name>.<account>, for example orders.a1b2c; add the account"
 ).field_path(".temporalNamespace"))]
-// Rule 18
+// Rule 18. Messages with numbers are made by `format`: the API server estimates no bound for `+` on `string(int)`, and
+// refuses the definition for its cost.
 #[x_kube(validation = Rule::new(
     "!has(self.template) || !has(self.template.spec) || !has(self.template.spec.terminationGracePeriodSeconds) \
      || self.template.spec.terminationGracePeriodSeconds >= 20 + (has(self.workerOptions) \
      && has(self.workerOptions.gracefulShutdownSeconds) ? self.workerOptions.gracefulShutdownSeconds : 0)"
 ).message(Message::Expression(
-    "'template.spec.terminationGracePeriodSeconds is ' + string(self.template.spec.terminationGracePeriodSeconds) \
-     + ' but must be at least ' + string(20 + (has(self.workerOptions) \
-     && has(self.workerOptions.gracefulShutdownSeconds) ? self.workerOptions.gracefulShutdownSeconds : 0)) \
-     + ': workerOptions.gracefulShutdownSeconds (' + (has(self.workerOptions) \
-     && has(self.workerOptions.gracefulShutdownSeconds) ? string(self.workerOptions.gracefulShutdownSeconds) : 'unset') \
-     + ') + 20; raise the former or lower the latter'".to_owned()
+    "'template.spec.terminationGracePeriodSeconds is %d but must be at least %d: \
+     workerOptions.gracefulShutdownSeconds (%s) + 20; raise the former or lower the latter'.format([\
+     self.template.spec.terminationGracePeriodSeconds, \
+     20 + (has(self.workerOptions) && has(self.workerOptions.gracefulShutdownSeconds) \
+     ? self.workerOptions.gracefulShutdownSeconds : 0), \
+     has(self.workerOptions) && has(self.workerOptions.gracefulShutdownSeconds) \
+     ? string(self.workerOptions.gracefulShutdownSeconds) : 'unset'])".to_owned()
 )))]
 // Rule 27, Workflow queues
 #[x_kube(validation = Rule::new(
     "!has(self.workerOptions) || !has(self.workerOptions.maxConcurrentWorkflowTasks) \
      || self.workerOptions.maxConcurrentWorkflowTasks >= 2 * self.taskQueues.filter(q, 'Workflow' in q.types).size()"
 ).message(Message::Expression(
-    "'workerOptions.maxConcurrentWorkflowTasks is ' + string(self.workerOptions.maxConcurrentWorkflowTasks) \
-     + ' but must be at least ' + string(2 * self.taskQueues.filter(q, 'Workflow' in q.types).size()) \
-     + ', 2 for each Workflow queue; raise it or remove queues'".to_owned()
+    "'workerOptions.maxConcurrentWorkflowTasks is %d but must be at least %d, 2 for each Workflow queue; raise it or \
+     remove queues'.format([self.workerOptions.maxConcurrentWorkflowTasks, \
+     2 * self.taskQueues.filter(q, 'Workflow' in q.types).size()])".to_owned()
 )))]
 // Rule 27, Activity queues
 #[x_kube(validation = Rule::new(
     "!has(self.workerOptions) || !has(self.workerOptions.maxConcurrentActivities) \
      || self.workerOptions.maxConcurrentActivities >= self.taskQueues.filter(q, 'Activity' in q.types).size()"
 ).message(Message::Expression(
-    "'workerOptions.maxConcurrentActivities is ' + string(self.workerOptions.maxConcurrentActivities) \
-     + ' but must be at least ' + string(self.taskQueues.filter(q, 'Activity' in q.types).size()) \
-     + ', 1 for each Activity queue; raise it or remove queues'".to_owned()
+    "'workerOptions.maxConcurrentActivities is %d but must be at least %d, 1 for each Activity queue; raise it or \
+     remove queues'.format([self.workerOptions.maxConcurrentActivities, \
+     self.taskQueues.filter(q, 'Activity' in q.types).size()])".to_owned()
 )))]
 // Not numbered: what a Deployment or a pod would refuse later, when nobody looks any more.
 #[x_kube(validation = Rule::new("self.progressDeadlineSeconds > self.minReadySeconds").message(

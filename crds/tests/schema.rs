@@ -200,7 +200,7 @@ fn the_defaults_of_the_schema_are_those_of_the_types() {
 fn status_has_no_defaults() {
     for (kind, schema) in schemas() {
         walk(&schema["properties"]["status"], &kind, &mut |path, s| {
-            assert!(s.get("default").is_none(), "{path}")
+            assert!(s.get("default").is_none(), "{path}");
         });
     }
 }
