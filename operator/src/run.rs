@@ -113,6 +113,7 @@ pub async fn run(args: Args) -> anyhow::Result<()> {
         watch_namespaces.iter().map(|name| Some(name.as_str())).collect()
     };
     let mut all_stores = Vec::new();
+    let filled = tokio::sync::watch::Sender::new(0_usize);
     health.watching(
         scopes
             .iter()
@@ -127,11 +128,13 @@ pub async fn run(args: Args) -> anyhow::Result<()> {
                 Ok(())
             });
         }
-        let (health, filled) = (Arc::clone(&health), stores.clone());
+        // One waiter only: a store wakes the last one that asked.
+        let (health, waiting, is_filled) = (Arc::clone(&health), stores.clone(), filled.clone());
         let name = format!("the objects of {}", scope.unwrap_or("all namespaces"));
         tokio::spawn(async move {
-            if fill(&filled).await {
+            if fill(&waiting).await {
                 health.filled(&name);
+                is_filled.send_modify(|count| *count += 1);
             }
         });
         all_stores.push(stores);
@@ -177,9 +180,8 @@ pub async fn run(args: Args) -> anyhow::Result<()> {
     // Watches run on a stand-by too, so that it is warm; passes only on the leader, and only after everything was seen once.
     let ready = async {
         leadership.acquired().await;
-        for stores in &all_stores {
-            fill(stores).await;
-        }
+        // The sender lives as long as this function: waiting cannot fail.
+        let _ = filled.subscribe().wait_for(|count| *count == all_stores.len()).await;
     };
     tokio::select! {
         () = ready => metrics.leads(&lease, true),

@@ -129,7 +129,7 @@ fn observed_notices(desired: &Desired, world: &World, memory: &Memory, decision:
         }
     }
     if let Some(decision) = decision {
-        if decision.active.reason == ScalingActive::SignalsUnknown {
+        if decision.active.reason == ScalingActive::SignalsUnknown && world.connection != Connection::Pending {
             notices.push(Notice::warning(
                 NoticeReason::ScalingSignalFailed,
                 decision.active.message.clone(),
