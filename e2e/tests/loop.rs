@@ -3,11 +3,16 @@
 use std::time::Duration;
 
 use anyhow::Result;
+use clap::Parser;
 use fleet_e2e::{
     bed::{self, Bed, none_cut_off},
-    demo::scenario::{DATA, LONG},
-    fleet::{operator, temporal, watch::PodWatch},
-    load::{ActivityResult, Stream, TemporalClient, WorkerIdentity},
+    clock,
+    demo::{
+        self,
+        scenario::{DATA, LONG},
+    },
+    fleet::{Access, operator, temporal, watch::PodWatch},
+    load::{Outcome, Stream, TemporalClient, WorkerIdentity, audit::audit},
 };
 use serde_json::json;
 
@@ -106,29 +111,29 @@ async fn deleting_a_fleet_takes_everything_of_it_along() -> Result<()> {
     bed.end().await
 }
 
-/// As against a cluster whose Service addresses lead nowhere from here.
+/// As against a cluster whose Service addresses lead nowhere from here. Needs no operator.
 #[tokio::test]
 async fn temporal_is_reached_through_the_api_server() -> Result<()> {
-    let access = bed::cluster().await?;
-    let bed = Bed::new(access, "forward", &json!({})).await?;
-    let way = temporal::forward(&bed.access, &bed.address, &bed.fleet.namespace).await?;
+    let access = Access::open(None).await?;
+    let (_, address) = bed::manifest_of("forward", "default", "forward", &json!({}))?;
+    let way = temporal::forward(&access, &address, "default").await?;
     assert!(way.is_forwarded());
     let client = TemporalClient::connect(&way.address, "default", Duration::from_secs(30)).await?;
     let deadline = tokio::time::Instant::now() + PATIENCE;
-    let run = client
-        .start(&bed.queue, DATA, &bed.queue, &json!("x"), deadline)
-        .await?;
-    let again = client
-        .start(&bed.queue, DATA, &bed.queue, &json!("x"), deadline)
-        .await?;
+    // Nobody polls this queue: the workflow stays open until it is terminated.
+    let id = format!("forward-{}", clock::now().as_millisecond());
+    let run = client.start(&id, DATA, &id, &json!("x"), deadline).await?;
+    let again = client.start(&id, DATA, &id, &json!("x"), deadline).await?;
     assert_eq!(run, again, "a start that is repeated is one start");
-    let events = client.history(&bed.queue, &run, true, deadline).await?;
-    let record = fleet_e2e::load::audit::audit(&bed.queue, DATA, "", &events);
-    assert_eq!(
-        record.activities.first().map(|each| each.result),
-        Some(ActivityResult::Completed)
-    );
-    bed.end().await
+    let outcome = async || -> Result<Outcome> {
+        let events = client.history(&id, &run, false, deadline).await?;
+        Ok(audit(&id, DATA, "", &events).outcome)
+    };
+    assert_eq!(outcome().await?, Outcome::Open);
+    client.terminate(&id, &run, "the test is over").await?;
+    assert_eq!(outcome().await?, Outcome::Terminated);
+    client.terminate(&id, &run, "again").await?;
+    Ok(())
 }
 
 /// The operator's own metrics are there and read as a scrape.
@@ -156,4 +161,32 @@ async fn the_operator_tells_about_its_fleets() -> Result<()> {
         })
         .await?;
     bed.end().await
+}
+
+/// A test of the demo itself: without the autoscaler it must not pass.
+#[tokio::test]
+async fn the_demo_fails_with_the_autoscaler_off() -> Result<()> {
+    bed::cluster().await?;
+    let output = std::env::temp_dir().join(format!("temporal-fleet-demo-off-{}", std::process::id()));
+    let folder = output.display().to_string();
+    let args = [
+        "demo",
+        "--no-install",
+        "--autoscaler-off",
+        "--keep=false",
+        "--plain",
+        "--output",
+        folder.as_str(),
+    ];
+    let verdict = demo::run::run(demo::args::Args::try_parse_from(args)?).await?;
+    assert!(!verdict.passed(), "{:#?}", verdict.checks);
+    let grown = verdict
+        .checks
+        .iter()
+        .find(|check| check.name.contains("pods were Ready"));
+    assert!(grown.is_some_and(|check| !check.passed), "{:#?}", verdict.checks);
+    let summary: serde_json::Value = serde_json::from_slice(&std::fs::read(output.join("summary.json"))?)?;
+    assert_eq!(summary["verdict"], "fail");
+    std::fs::remove_dir_all(output)?;
+    Ok(())
 }

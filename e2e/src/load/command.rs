@@ -70,6 +70,7 @@ pub async fn run(args: LoadArgs) -> anyhow::Result<()> {
     let started = load.finish().await;
     let records = collect(&client, &started, Instant::now() + Duration::from_secs(settle_seconds)).await;
     println!("{}", summary(&records));
+    anyhow::ensure!(!records.is_empty(), "nothing was due in {seconds} s at {rate}/s");
     let completed = records.iter().filter(|each| each.outcome == Outcome::Completed).count();
     anyhow::ensure!(
         completed == records.len(),
