@@ -66,7 +66,13 @@ pub struct LeaderArgs {
     #[arg(long, default_value = "2s", value_parser = duration, value_name = "DURATION")]
     pub leader_election_retry_period: Duration,
     /// Kubernetes namespace of the lease
-    #[arg(long, env = "POD_NAMESPACE", hide_env_values = true, default_value = "default", value_name = "NAMESPACE")]
+    #[arg(
+        long,
+        env = "POD_NAMESPACE",
+        hide_env_values = true,
+        default_value = "default",
+        value_name = "NAMESPACE"
+    )]
     pub lease_namespace: String,
     /// Name of the lease
     #[arg(long, default_value = "temporal-fleet-operator", value_name = "NAME")]
@@ -105,7 +111,13 @@ pub struct LimitsArgs {
 #[command(next_help_heading = "Logs")]
 pub struct TelemetryArgs {
     /// Level, or a filter such as `info,fleet_operator=debug`
-    #[arg(long, env = "LOG_LEVEL", hide_env_values = true, default_value = "info", value_name = "FILTER")]
+    #[arg(
+        long,
+        env = "LOG_LEVEL",
+        hide_env_values = true,
+        default_value = "info",
+        value_name = "FILTER"
+    )]
     pub log_level: String,
     /// Form of the lines
     #[arg(long, env = "LOG_FORMAT", hide_env_values = true, default_value = "json", value_enum)]

@@ -120,7 +120,10 @@ impl Health {
         }
         let missing = state.watches.iter().find(|(_, (_, code))| *code == Some(404));
         if let Some((path, _)) = missing {
-            return Some(format!("{} is not served by the API server: install the definitions", resource(path)));
+            return Some(format!(
+                "{} is not served by the API server: install the definitions",
+                resource(path)
+            ));
         }
         (!state.unfilled.is_empty()).then(|| format!("waiting for: {}", state.unfilled.join(", ")))
     }
@@ -153,7 +156,7 @@ mod tests {
         assert!(health.not_live().is_some_and(|why| why.contains("/api/v1/pods")));
         health.answered("/api/v1/pods", true, Some(200));
         let pass = health.pass("shop/billing");
-        tokio::time::advance(Duration::from_secs(60)).await;
+        tokio::time::advance(Duration::from_mins(1)).await;
         health.answered("/api/v1/pods", true, Some(200));
         assert_eq!(health.not_live(), None);
         tokio::time::advance(Duration::from_secs(61)).await;
@@ -185,7 +188,10 @@ mod tests {
             health.watching(vec!["fleets".into()]);
             health.answered(path, false, Some(404));
             let why = health.not_ready().unwrap_or_default();
-            assert!(why.starts_with("temporalworkers.temporal-fleet.dev is not served"), "{why}");
+            assert!(
+                why.starts_with("temporalworkers.temporal-fleet.dev is not served"),
+                "{why}"
+            );
             health.answered(path, false, Some(200));
             assert_eq!(health.not_ready().as_deref(), Some("waiting for: fleets"));
         }

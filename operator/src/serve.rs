@@ -59,8 +59,15 @@ mod tests {
     use super::*;
 
     async fn fetch(router: Router, path: &str) -> (StatusCode, String, String) {
-        let response = router.oneshot(Request::get(path).body(Body::empty()).unwrap()).await.unwrap();
-        let kind = response.headers().get(header::CONTENT_TYPE).map_or("", |kind| kind.to_str().unwrap()).to_owned();
+        let response = router
+            .oneshot(Request::get(path).body(Body::empty()).unwrap())
+            .await
+            .unwrap();
+        let kind = response
+            .headers()
+            .get(header::CONTENT_TYPE)
+            .map_or("", |kind| kind.to_str().unwrap())
+            .to_owned();
         let status = response.status();
         let bytes = to_bytes(response.into_body(), usize::MAX).await.unwrap();
         (status, kind, String::from_utf8(bytes.to_vec()).unwrap())
@@ -77,7 +84,10 @@ mod tests {
         health.watching(Vec::new());
         assert_eq!(fetch(probes(Arc::clone(&health)), "/readyz").await.0, StatusCode::OK);
         health.stopping();
-        assert_eq!(fetch(probes(health), "/readyz").await.0, StatusCode::SERVICE_UNAVAILABLE);
+        assert_eq!(
+            fetch(probes(health), "/readyz").await.0,
+            StatusCode::SERVICE_UNAVAILABLE
+        );
     }
 
     #[tokio::test]
@@ -86,6 +96,9 @@ mod tests {
         metrics.pass("temporalworker", "success", Duration::from_millis(1));
         let (status, kind, text) = fetch(exposition(metrics), "/metrics").await;
         assert_eq!((status, kind.as_str()), (StatusCode::OK, "text/plain; version=0.0.4"));
-        assert!(text.contains("# TYPE controller_runtime_reconcile_time_seconds histogram"), "{text}");
+        assert!(
+            text.contains("# TYPE controller_runtime_reconcile_time_seconds histogram"),
+            "{text}"
+        );
     }
 }
