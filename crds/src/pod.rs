@@ -68,11 +68,12 @@ impl Default for Metrics {
 ))]
 pub struct PodDisruptionBudgetSpec {
     /// Pods that must stay, as a number or a percentage.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    // `schema_with` hides that the field is an Option: only a default keeps it from being required.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "crate::schema::count_or_percent")]
     pub min_available: Option<IntOrString>,
     /// Pods that may be gone at once, as a number or a percentage.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "crate::schema::count_or_percent")]
     pub max_unavailable: Option<IntOrString>,
 }
@@ -117,11 +118,11 @@ impl UpdateType {
 #[serde(rename_all = "camelCase")]
 pub struct RollingUpdate {
     /// Pods that may exist above the desired number, as a number or a percentage.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "crate::schema::count_or_percent")]
     pub max_surge: Option<IntOrString>,
     /// Pods that may be missing, as a number or a percentage.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "crate::schema::count_or_percent")]
     pub max_unavailable: Option<IntOrString>,
 }

@@ -166,6 +166,44 @@ fn a_template_needs_no_containers() {
 }
 
 #[test]
+fn nothing_is_required_that_has_a_meaning_when_left_out() {
+    let mut required = Vec::new();
+    for (kind, schema) in schemas() {
+        walk(&schema, &kind, &mut |path, s| {
+            if !path.contains(".template") && !path.contains(".status") {
+                let fields = s["required"].as_array().into_iter().flatten().filter_map(Value::as_str);
+                required.extend(fields.map(|field| format!("{path}.{field}")));
+            }
+        });
+    }
+    required.sort();
+    assert_eq!(
+        required,
+        [
+            "TemporalConnection.spec",
+            "TemporalConnection.spec.address",
+            "TemporalConnection.spec.apiKeySecretRef.key",
+            "TemporalConnection.spec.apiKeySecretRef.name",
+            "TemporalConnection.spec.tls.caSecretRef.name",
+            "TemporalConnection.spec.tls.clientCertSecretRef.name",
+            "TemporalWorker.spec",
+            "TemporalWorker.spec.autoscaling.behavior.scaleDown.policies[].periodSeconds",
+            "TemporalWorker.spec.autoscaling.behavior.scaleDown.policies[].type",
+            "TemporalWorker.spec.autoscaling.behavior.scaleDown.policies[].value",
+            "TemporalWorker.spec.autoscaling.maxReplicas",
+            "TemporalWorker.spec.connection.address",
+            "TemporalWorker.spec.connection.apiKeySecretRef.key",
+            "TemporalWorker.spec.connection.apiKeySecretRef.name",
+            "TemporalWorker.spec.connection.tls.caSecretRef.name",
+            "TemporalWorker.spec.connection.tls.clientCertSecretRef.name",
+            "TemporalWorker.spec.connectionRef.name",
+            "TemporalWorker.spec.taskQueues",
+            "TemporalWorker.spec.taskQueues[].name",
+        ]
+    );
+}
+
+#[test]
 fn groups_of_which_one_member_is_chosen_have_no_default() {
     let schema = worker();
     let spec = &schema["properties"]["spec"]["properties"];
