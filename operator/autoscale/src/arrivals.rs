@@ -45,10 +45,10 @@ pub(crate) fn advance(memory: &mut Memory, queues: &Queues, workers: &Workers, h
         burstiness: [1.0; 4],
     };
     let mut level = [0.0; 4];
-    for k in 0..4 {
+    for (k, level) in level.iter_mut().enumerate() {
         let from_server = finite(queues.added[k] * memory.kinds[k].ratio);
-        level[k] = rate(memory, k, now).unwrap_or(from_server);
-        rates.arrivals[k] = trend(memory, k, horizon, now).unwrap_or(level[k]).max(level[k]);
+        *level = rate(memory, k, now).unwrap_or(from_server);
+        rates.arrivals[k] = trend(memory, k, horizon, now).unwrap_or(*level).max(*level);
         rates.burstiness[k] = burstiness(memory, k);
     }
     if !memory.transient.arrivals.is_empty() {

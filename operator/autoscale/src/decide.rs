@@ -137,17 +137,16 @@ impl Situation<'_> {
             recommended: self.recommended(choice),
             reason: choice.reason,
             active: self.active(),
-            limited: match &choice.limited {
-                Some((reason, message)) => LimitedBy {
+            limited: if let Some((reason, message)) = &choice.limited {
+                LimitedBy {
                     reason: *reason,
                     message: message.clone(),
-                },
-                None => {
-                    let message = format!("within {}..{}", self.min, self.max);
-                    LimitedBy {
-                        reason: Limited::WithinBounds,
-                        message,
-                    }
+                }
+            } else {
+                let message = format!("within {}..{}", self.min, self.max);
+                LimitedBy {
+                    reason: Limited::WithinBounds,
+                    message,
                 }
             },
             targets: explain::targets(&facts),

@@ -135,13 +135,13 @@ fn cpu(facts: &Facts<'_>) -> Option<(String, u32)> {
                 number(cores),
                 fixed(pods)
             );
-            if facts.needs.decider() == Target::CpuUtilization {
-                if let ([kind], 0.98..=1.02) = (
+            if facts.needs.decider() == Target::CpuUtilization
+                && let ([kind], 0.98..=1.02) = (
                     &facts.needs.kinds[..],
                     facts.needs.kinds.iter().map(|k| k.arrivals * k.service).sum::<f64>() / busy.max(1e-9),
-                ) {
-                    text = format!("{}/s x {} = {text}", number(kind.arrivals), time(kind.service));
-                }
+                )
+            {
+                text = format!("{}/s x {} = {text}", number(kind.arrivals), time(kind.service));
             }
             Some((text, whole_pods(pods)))
         }

@@ -112,8 +112,10 @@ pub(crate) struct Transient {
     pub(crate) last: Option<Timestamp>,
     /// Watching without a gap since then.
     pub(crate) since: Option<Timestamp>,
-    /// Baselines of the pods' counters, ascending by `uid`.
+    /// Baselines of the pods' counters.
     pub(crate) pods: Vec<PodBaseline>,
+    /// Where a pod's baseline is, ascending by `uid`: sorting these is much cheaper than sorting baselines.
+    pub(crate) places: Vec<(u64, u32)>,
     /// Latency counts of all pods, one block each (`PodBaseline::block`).
     pub(crate) latency_counts: Vec<u64>,
     /// Bounds of the latency buckets [s].
@@ -176,6 +178,24 @@ pub(crate) struct Arrivals {
     pub(crate) at: Timestamp,
     pub(crate) seconds: f64,
     pub(crate) tasks: PerKind,
+}
+
+impl Transient {
+    /// The baseline of a pod.
+    pub(crate) fn baseline(&self, uid: u64) -> Option<&PodBaseline> {
+        let found = self.places.binary_search_by_key(&uid, |(place, _)| *place).ok()?;
+        self.pods.get(self.places.get(found)?.1 as usize)
+    }
+
+    /// Replaces all baselines.
+    pub(crate) fn keep_baselines(&mut self, pods: Vec<PodBaseline>) {
+        self.places.clear();
+        self.places
+            .extend(pods.iter().zip(0..).map(|(pod, place)| (pod.uid, place)));
+        self.places.sort_unstable();
+        self.places.dedup_by_key(|(uid, _)| *uid);
+        self.pods = pods;
+    }
 }
 
 impl Memory {

@@ -7,7 +7,7 @@ use crate::counters::{Fold, Totals, hash, step};
 use crate::latency;
 use crate::memory::{Memory, PodBaseline, START_TIMES};
 use crate::num::{PerKind, elapsed, finite, quantile, seconds};
-use crate::{PodPhase, PodReport, PodSample, Policy, Sample, SlotKind};
+use crate::{PodPhase, PodReport, PodSample, Policy, Sample};
 
 /// Completions from which a measured service time is trusted alone.
 pub(crate) const ENOUGH: f64 = 5.0;
@@ -108,8 +108,7 @@ pub(crate) fn observe(
     let mut latency = vec![0; memory.transient.latency_bounds.len() + 1];
     for pod in &sample.pods {
         let uid = hash(&pod.uid);
-        let old = memory.transient.pods.binary_search_by_key(&uid, |base| base.uid).ok();
-        let old = old.and_then(|index| memory.transient.pods.get(index)).copied();
+        let old = memory.transient.baseline(uid).copied();
         let report = pod
             .report
             .known()
@@ -142,9 +141,7 @@ pub(crate) fn observe(
             baselines.push(latency::keep(memory, base, &mut counts));
         }
     }
-    baselines.sort_unstable_by_key(|base| base.uid);
-    baselines.dedup_by_key(|base| base.uid);
-    memory.transient.pods = baselines;
+    memory.transient.keep_baselines(baselines);
     memory.transient.latency_counts = counts;
     latency::remember(memory, &latency, now);
     workers.starting.sort_by(f64::total_cmp);
@@ -219,16 +216,17 @@ pub(crate) fn outside_cpu(sample: &Sample) -> Option<f64> {
 /// Remembers slots and CPU capacity of a pod, for the time when there is none.
 fn note_slots(memory: &mut Memory, sample: &Sample) {
     let alive = || sample.pods.iter().filter(|pod| pod.phase != PodPhase::Draining);
-    for kind in SlotKind::ALL {
-        let limits = alive()
-            .filter_map(|pod| pod.report.known())
-            .flat_map(|report| &report.slots);
-        let least = limits
-            .filter(|slot| slot.kind == kind)
-            .filter_map(|slot| slot.limit)
-            .min();
-        if let Some(limit) = least {
-            memory.kinds[kind.index()].slots = limit;
+    let mut least = [u32::MAX; 4];
+    for slot in alive()
+        .filter_map(|pod| pod.report.known())
+        .flat_map(|report| &report.slots)
+    {
+        let smallest = &mut least[slot.kind.index()];
+        *smallest = slot.limit.map_or(*smallest, |limit| limit.min(*smallest));
+    }
+    for (kind, least) in memory.kinds.iter_mut().zip(least) {
+        if least < u32::MAX {
+            kind.slots = least;
         }
     }
     let cores = alive()

@@ -8,6 +8,7 @@ use common::{Work, World};
 use fleet_autoscale::{Policy, QueueSample, decide};
 
 #[test]
+#[allow(clippy::disallowed_methods, reason = "a stopwatch: no decision reads it")]
 fn a_large_fleet_is_decided_in_50_microseconds() {
     let policy = Policy::new(1, 400).expect("valid");
     let mut world = World::new(200, 20, 1.0);

@@ -197,7 +197,7 @@ fn check(policy: &Policy, sample: &Sample, now: f64, decision: &Decision) -> Res
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 200, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 100, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn no_history_of_samples_breaks_a_rule(
