@@ -178,23 +178,57 @@ pub fn blocked(reason: Reason, message: &str, stalled: bool) -> Vec<Verdict> {
         Verdict::new(
             ConditionType::Ready,
             Truth::False,
-            if stalled { Reason::Stalled } else { Reason::ConnectionFailed },
+            if stalled {
+                Reason::Stalled
+            } else {
+                Reason::ConnectionFailed
+            },
             format!("{}: {message}", reason.name()),
         ),
-        Verdict::new(ConditionType::Reconciling, Truth::False, Reason::UpToDate, "nothing can be done until that is mended"),
+        Verdict::new(
+            ConditionType::Reconciling,
+            Truth::False,
+            Reason::UpToDate,
+            "nothing can be done until that is mended",
+        ),
         if stalled {
             Verdict::new(ConditionType::Stalled, Truth::True, reason, message)
         } else {
-            Verdict::new(ConditionType::Stalled, Truth::False, Reason::NoError, "it is tried again")
+            Verdict::new(
+                ConditionType::Stalled,
+                Truth::False,
+                Reason::NoError,
+                "it is tried again",
+            )
         },
-        Verdict::new(ConditionType::PollersReady, Truth::Unknown, Reason::NotObserved, "the queues are not read"),
-        Verdict::new(ConditionType::ScalingActive, Truth::False, Reason::SignalsUnknown, "the size is held"),
-        Verdict::new(ConditionType::ScalingLimited, Truth::False, Reason::WithinBounds, "the size is held"),
+        Verdict::new(
+            ConditionType::PollersReady,
+            Truth::Unknown,
+            Reason::NotObserved,
+            "the queues are not read",
+        ),
+        Verdict::new(
+            ConditionType::ScalingActive,
+            Truth::False,
+            Reason::SignalsUnknown,
+            "the size is held",
+        ),
+        Verdict::new(
+            ConditionType::ScalingLimited,
+            Truth::False,
+            Reason::WithinBounds,
+            "the size is held",
+        ),
     ];
     verdicts.push(if concerns_connection {
         Verdict::new(ConditionType::ConnectionReady, Truth::False, reason, message)
     } else {
-        Verdict::new(ConditionType::ConnectionReady, Truth::Unknown, Reason::NotObserved, "not asked")
+        Verdict::new(
+            ConditionType::ConnectionReady,
+            Truth::Unknown,
+            Reason::NotObserved,
+            "not asked",
+        )
     });
     verdicts
 }

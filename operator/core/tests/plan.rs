@@ -20,7 +20,9 @@ fn converge(cluster: &mut Cluster, desired: &Desired, mut memory: Memory, cut: u
     for pass in 0..200 {
         let p = plan(desired, &cluster.world, &memory, Pass::default(), now);
         for step in p.steps.iter().take(if pass < 20 { cut } else { usize::MAX }) {
-            cluster.execute(desired, step, now).expect("the world did not change in between");
+            cluster
+                .execute(desired, step, now)
+                .expect("the world did not change in between");
         }
         let waiting = p.memory.scale_in.is_some();
         // A crash before the status was written forgets this pass.
@@ -42,7 +44,11 @@ fn a_new_fleet_gets_its_secret_before_the_deployment_that_mounts_it() {
     let p = plan(&a_fleet(3), &cluster.world, &Memory::default(), Pass::default(), t0());
     assert_eq!(
         p.steps,
-        [Step::MakeControlSecret, Step::ApplyDeployment { replicas: Some(3) }, Step::ApplyBudget]
+        [
+            Step::MakeControlSecret,
+            Step::ApplyDeployment { replicas: Some(3) },
+            Step::ApplyBudget
+        ]
     );
 }
 
@@ -50,19 +56,40 @@ fn a_new_fleet_gets_its_secret_before_the_deployment_that_mounts_it() {
 fn the_plan_of_a_converged_fleet_is_empty() {
     let mut cluster = Cluster::empty();
     let memory = converge(&mut cluster, &a_fleet(3), Memory::default(), usize::MAX, true);
-    let p = plan(&a_fleet(3), &cluster.world, &memory, Pass::default(), t0() + seconds(60));
+    let p = plan(
+        &a_fleet(3),
+        &cluster.world,
+        &memory,
+        Pass::default(),
+        t0() + seconds(60),
+    );
     assert_eq!(p.steps, []);
-    let ready = p.verdicts.iter().find(|v| v.condition == ConditionType::Ready).expect("is set");
-    assert_eq!((ready.truth, ready.reason), (Truth::True, Reason::Available), "{}", ready.message);
+    let ready = p
+        .verdicts
+        .iter()
+        .find(|v| v.condition == ConditionType::Ready)
+        .expect("is set");
+    assert_eq!(
+        (ready.truth, ready.reason),
+        (Truth::True, Reason::Available),
+        "{}",
+        ready.message
+    );
 }
 
 #[test]
 fn a_taken_name_stops_every_write_and_says_whose_it_is() {
     let mut cluster = Cluster::empty();
-    cluster.world.deployment = Seen::Known(Child::Foreign { owner: "Helm release web".into() });
+    cluster.world.deployment = Seen::Known(Child::Foreign {
+        owner: "Helm release web".into(),
+    });
     let p = plan(&a_fleet(3), &cluster.world, &Memory::default(), Pass::default(), t0());
     assert_eq!(p.steps, []);
-    let stalled = p.verdicts.iter().find(|v| v.condition == ConditionType::Stalled).expect("is set");
+    let stalled = p
+        .verdicts
+        .iter()
+        .find(|v| v.condition == ConditionType::Stalled)
+        .expect("is set");
     assert_eq!(stalled.reason, Reason::NameTaken);
     assert!(stalled.message.contains("Helm release web"), "{}", stalled.message);
 }
@@ -79,16 +106,38 @@ fn scale_in_marks_idle_victims_first_and_lowers_the_size_a_second_later() {
     let first = plan(&smaller, &cluster.world, &memory, Pass::default(), t0() + seconds(60));
     assert_eq!(
         first.steps,
-        [Step::MarkPod { name: "billing-uid-1".into(), uid: "uid-1".into(), victim: true }]
+        [Step::MarkPod {
+            name: "billing-uid-1".into(),
+            uid: "uid-1".into(),
+            victim: true
+        }]
     );
     cluster.execute(&smaller, &first.steps[0], t0()).expect("pod exists");
 
-    let seen = plan(&smaller, &cluster.world, &first.memory, Pass::default(), t0() + seconds(61));
+    let seen = plan(
+        &smaller,
+        &cluster.world,
+        &first.memory,
+        Pass::default(),
+        t0() + seconds(61),
+    );
     assert_eq!(seen.steps, [], "the ReplicaSet controller may not see the mark yet");
     assert_eq!(seen.next_check, seconds(1));
-    let second = plan(&smaller, &cluster.world, &seen.memory, Pass::default(), t0() + seconds(62));
-    assert!(matches!(second.steps.as_slice(), [Step::Scale { from: 3, to: 2, .. }]), "{:?}", second.steps);
-    cluster.execute(&smaller, &second.steps[0], t0()).expect("fresh version");
+    let second = plan(
+        &smaller,
+        &cluster.world,
+        &seen.memory,
+        Pass::default(),
+        t0() + seconds(62),
+    );
+    assert!(
+        matches!(second.steps.as_slice(), [Step::Scale { from: 3, to: 2, .. }]),
+        "{:?}",
+        second.steps
+    );
+    cluster
+        .execute(&smaller, &second.steps[0], t0())
+        .expect("fresh version");
     assert!(cluster.pods().iter().all(|pod| pod.uid != "uid-1"), "the idle pod went");
 }
 
@@ -98,9 +147,21 @@ fn a_pod_whose_task_outlasts_the_grace_is_never_a_victim() {
     let memory = converge(&mut cluster, &a_fleet(2), Memory::default(), usize::MAX, true);
     cluster.busy("uid-0", 1, seconds(61));
     cluster.busy("uid-1", 1, seconds(3600));
-    let p = plan(&a_fleet(0), &cluster.world, &memory, Pass::default(), t0() + seconds(60));
+    let p = plan(
+        &a_fleet(0),
+        &cluster.world,
+        &memory,
+        Pass::default(),
+        t0() + seconds(60),
+    );
     assert_eq!(p.steps, []);
-    assert!(p.notices.iter().any(|n| n.reason == NoticeReason::ShutdownBudgetTooSmall), "{:?}", p.notices);
+    assert!(
+        p.notices
+            .iter()
+            .any(|n| n.reason == NoticeReason::ShutdownBudgetTooSmall),
+        "{:?}",
+        p.notices
+    );
 }
 
 #[test]
@@ -108,8 +169,19 @@ fn nobody_goes_while_a_pod_with_work_is_not_ready() {
     let mut cluster = Cluster::empty();
     let memory = converge(&mut cluster, &a_fleet(3), Memory::default(), usize::MAX, true);
     cluster.busy("uid-0", 1, seconds(5));
-    cluster.pods().iter_mut().find(|pod| pod.uid == "uid-0").expect("exists").ready = None;
-    let p = plan(&a_fleet(2), &cluster.world, &memory, Pass::default(), t0() + seconds(60));
+    cluster
+        .pods()
+        .iter_mut()
+        .find(|pod| pod.uid == "uid-0")
+        .expect("exists")
+        .ready = None;
+    let p = plan(
+        &a_fleet(2),
+        &cluster.world,
+        &memory,
+        Pass::default(),
+        t0() + seconds(60),
+    );
     assert_eq!(p.steps, []);
 }
 
@@ -117,10 +189,26 @@ fn nobody_goes_while_a_pod_with_work_is_not_ready() {
 fn an_abandoned_choice_is_taken_back() {
     let mut cluster = Cluster::empty();
     let memory = converge(&mut cluster, &a_fleet(2), Memory::default(), usize::MAX, true);
-    let first = plan(&a_fleet(1), &cluster.world, &memory, Pass::default(), t0() + seconds(60));
+    let first = plan(
+        &a_fleet(1),
+        &cluster.world,
+        &memory,
+        Pass::default(),
+        t0() + seconds(60),
+    );
     cluster.execute(&a_fleet(1), &first.steps[0], t0()).expect("pod exists");
-    let back = plan(&a_fleet(2), &cluster.world, &first.memory, Pass::default(), t0() + seconds(61));
-    assert!(matches!(back.steps.as_slice(), [Step::MarkPod { victim: false, .. }]), "{:?}", back.steps);
+    let back = plan(
+        &a_fleet(2),
+        &cluster.world,
+        &first.memory,
+        Pass::default(),
+        t0() + seconds(61),
+    );
+    assert!(
+        matches!(back.steps.as_slice(), [Step::MarkPod { victim: false, .. }]),
+        "{:?}",
+        back.steps
+    );
 }
 
 #[test]
@@ -132,20 +220,46 @@ fn a_size_lowered_by_hand_is_put_right_at_once() {
     view.replicas = 1;
     view.scale_managed = false;
     let p = plan(&desired, &cluster.world, &memory, Pass::default(), t0() + seconds(60));
-    assert!(matches!(p.steps.as_slice(), [Step::Scale { from: 1, to: 3, .. }]), "{:?}", p.steps);
-    assert!(p.notices.iter().any(|n| n.reason == NoticeReason::ReplicasConflict), "{:?}", p.notices);
+    assert!(
+        matches!(p.steps.as_slice(), [Step::Scale { from: 1, to: 3, .. }]),
+        "{:?}",
+        p.steps
+    );
+    assert!(
+        p.notices.iter().any(|n| n.reason == NoticeReason::ReplicasConflict),
+        "{:?}",
+        p.notices
+    );
 }
 
 #[test]
 fn leaving_the_autoscaler_holds_the_size_until_replicas_changes() {
     let mut cluster = Cluster::empty();
     let memory = converge(&mut cluster, &autoscaled(3, 10), Memory::default(), usize::MAX, true);
-    let held = plan(&a_fleet(1), &cluster.world, &memory, Pass::default(), t0() + seconds(60));
+    let held = plan(
+        &a_fleet(1),
+        &cluster.world,
+        &memory,
+        Pass::default(),
+        t0() + seconds(60),
+    );
     assert_eq!(held.replicas, 3);
     assert!(held.notices.iter().any(|n| n.reason == NoticeReason::ReplicasHeld));
-    let again = plan(&a_fleet(1), &cluster.world, &held.memory, Pass::default(), t0() + seconds(61));
+    let again = plan(
+        &a_fleet(1),
+        &cluster.world,
+        &held.memory,
+        Pass::default(),
+        t0() + seconds(61),
+    );
     assert_eq!((again.replicas, again.notices.len()), (3, 0), "said once");
-    let grown = plan(&a_fleet(5), &cluster.world, &again.memory, Pass::default(), t0() + seconds(62));
+    let grown = plan(
+        &a_fleet(5),
+        &cluster.world,
+        &again.memory,
+        Pass::default(),
+        t0() + seconds(62),
+    );
     assert_eq!(grown.replicas, 5);
 }
 

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use fleet_core::autoscale::{Policy, PodReport, Seen, SlotKind, SlotReport, TaskType};
+use fleet_core::autoscale::{PodReport, Policy, Seen, SlotKind, SlotReport, TaskType};
 use fleet_core::rules::scale::VICTIM_COST;
 use fleet_core::{
     Child, ChildView, Connection, DeploymentView, Desired, PodView, Queue, QueueStats, QueueView, Size, Step,
@@ -16,14 +16,21 @@ pub fn t0() -> Timestamp {
 }
 
 pub fn activity_queue() -> Queue {
-    Queue { name: "invoices".into(), task_type: TaskType::Activity }
+    Queue {
+        name: "invoices".into(),
+        task_type: TaskType::Activity,
+    }
 }
 
 /// A fleet whose author fixed its size.
 pub fn a_fleet(replicas: u32) -> Desired {
     Desired {
         name: "billing".into(),
-        size: Size::Fixed { replicas, shadow: None, turned_off: false },
+        size: Size::Fixed {
+            replicas,
+            shadow: None,
+            turned_off: false,
+        },
         queues: vec![activity_queue()],
         default_slots: BTreeMap::new(),
         deployment_hash: "d1".into(),
@@ -36,7 +43,10 @@ pub fn a_fleet(replicas: u32) -> Desired {
 /// The same fleet, autoscaled.
 pub fn autoscaled(min: u32, max: u32) -> Desired {
     let policy = Policy::new(min, max).expect("valid bounds");
-    Desired { size: Size::Auto { policy, replicas: 1 }, ..a_fleet(1) }
+    Desired {
+        size: Size::Auto { policy, replicas: 1 },
+        ..a_fleet(1)
+    }
 }
 
 /// The cluster as it stands, and everything that was ever done to it.
@@ -51,7 +61,9 @@ pub struct Cluster {
 impl Cluster {
     pub fn empty() -> Self {
         let world = World {
-            connection: Connection::Connected { message: "Temporal 1.32.1".into() },
+            connection: Connection::Connected {
+                message: "Temporal 1.32.1".into(),
+            },
             claimed_by: None,
             deployment: Seen::Known(Child::Absent),
             budget: Seen::Known(Child::Absent),
@@ -64,7 +76,12 @@ impl Cluster {
                 at: t0(),
             }],
         };
-        Self { world, applied_hash: String::new(), version: 1, next_pod: 0 }
+        Self {
+            world,
+            applied_hash: String::new(),
+            version: 1,
+            next_pod: 0,
+        }
     }
 
     fn object(&mut self, uid: &str, hash: &str) -> ChildView {
@@ -125,14 +142,27 @@ impl Cluster {
                 self.settle(now);
             }
             Step::MarkPod { name: _, uid, victim } => {
-                let pod = self.pods().iter_mut().find(|pod| &pod.uid == uid).ok_or("pod is gone")?;
+                let pod = self
+                    .pods()
+                    .iter_mut()
+                    .find(|pod| &pod.uid == uid)
+                    .ok_or("pod is gone")?;
                 pod.deletion_cost = victim.then_some(VICTIM_COST);
             }
-            Step::Scale { from, to, uid, resource_version, why: _ } => {
+            Step::Scale {
+                from,
+                to,
+                uid,
+                resource_version,
+                why: _,
+            } => {
                 self.version += 1;
                 let version = self.version.to_string();
                 let view = self.deployment();
-                if &view.object.uid != uid || &view.object.resource_version != resource_version || view.replicas != *from {
+                if &view.object.uid != uid
+                    || &view.object.resource_version != resource_version
+                    || view.replicas != *from
+                {
                     return Err("conflict".into());
                 }
                 view.replicas = *to;
@@ -153,7 +183,8 @@ impl Cluster {
             let pod = a_pod(&format!("uid-{n}"), now);
             self.pods().push(pod);
         }
-        self.pods().sort_by_key(|pod| (pod.ready.is_some(), pod.deletion_cost.unwrap_or(0)));
+        self.pods()
+            .sort_by_key(|pod| (pod.ready.is_some(), pod.deletion_cost.unwrap_or(0)));
         let extra = self.pods().len() - wanted;
         self.pods().drain(..extra);
         let view = self.deployment();
@@ -161,7 +192,11 @@ impl Cluster {
         view.updated = wanted as u32;
         view.ready = wanted as u32;
         view.available = wanted as u32;
-        let identities = self.pods().iter().map(|pod| format!("{}/shop/{}", pod.name, pod.uid)).collect();
+        let identities = self
+            .pods()
+            .iter()
+            .map(|pod| format!("{}/shop/{}", pod.name, pod.uid))
+            .collect();
         for queue in &mut self.world.queues {
             queue.pollers = Seen::Known(std::clone::Clone::clone(&identities));
         }
@@ -194,7 +229,13 @@ pub fn a_pod(uid: &str, now: Timestamp) -> PodView {
             pod: PodReport {
                 at: now,
                 started: now,
-                slots: vec![SlotReport { kind: SlotKind::Activity, used: 0, limit: Some(10), completions: 0, busy_seconds: 0.0 }],
+                slots: vec![SlotReport {
+                    kind: SlotKind::Activity,
+                    used: 0,
+                    limit: Some(10),
+                    completions: 0,
+                    busy_seconds: 0.0,
+                }],
                 cpu_seconds: Some(0.0),
                 memory_bytes: None,
                 schedule_to_start: Vec::new(),

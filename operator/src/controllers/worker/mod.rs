@@ -1,6 +1,7 @@
 //! The controller of `TemporalWorker`: the driver of one pass. The work lies in the phases.
 
 pub mod apply;
+pub mod gauges;
 pub mod observe;
 pub mod pods;
 pub mod report;
@@ -149,6 +150,7 @@ async fn planned(
         world: Some(&world),
         plan: Some(&plan),
         applied: &applied,
+        size: Some(&valid.desired.size),
         verdicts: &plan.verdicts,
     };
     let reported = report::report(ctx, &said, &notices).await.map_err(Error::Report);
@@ -172,6 +174,7 @@ async fn blocked(
         world: None,
         plan: None,
         applied: &applied,
+        size: None,
         verdicts: &verdicts,
     };
     let notice = Notice::warning(

@@ -37,6 +37,8 @@ pub struct Pass<'a> {
     pub plan: Option<&'a Plan>,
     /// What became of it.
     pub applied: &'a Applied,
+    /// The size that is wanted and who decides it, if the fleet could be planned.
+    pub size: Option<&'a fleet_core::Size>,
     /// Conditions to set.
     pub verdicts: &'a [Verdict],
 }
