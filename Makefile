@@ -64,8 +64,7 @@ audit: $(DENY) ## licences, sources, bans; advisories if their database can be h
 
 images: ## static binaries and their OCI archives under target/images
 	@rustup target list --installed | grep -qx $(MUSL) || rustup target add $(MUSL)
-	cargo build --profile image --target $(MUSL) -p fleet-operator --bin temporal-fleet-operator -p fleet-worker --example data_processing
-	cargo run -q -p fleet-e2e --bin image -- operator worker
+	cargo run -q -p fleet-e2e --bin image -- all target/images
 
 generate: ## write the generated files: custom resource definitions, their copies in the chart, reference tables
 	cargo run -q -p fleet-crds --bin crdgen

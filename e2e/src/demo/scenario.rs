@@ -136,16 +136,16 @@ pub fn scenario() -> Vec<Phase> {
                 (Duration::ZERO, vec![data(0.3), burn(0.5)]),
                 (Duration::from_secs(20), vec![data(0.3), burn(1.0)]),
             ],
-            ..Phase::steady(PhaseKind::Cpu, (50, 75), Until::DecidedByCpu, vec![])
+            ..Phase::steady(PhaseKind::Cpu, (50, 70), Until::DecidedByCpu, vec![])
         },
         // The load falls and each pod has something that outlasts the scale-in.
         Phase {
-            burst: Some((long(0.0), 6)),
+            burst: Some((long(0.0), 8)),
             ..Phase::steady(
                 PhaseKind::LongRunning,
-                (35, 60),
+                (35, 75),
                 Until::PodEnded,
-                vec![data(0.5), long(0.25)],
+                vec![data(0.5), long(0.45)],
             )
         },
         Phase::steady(PhaseKind::Settle, (15, 15), Until::TimeIsUp, vec![data(0.5)]),
@@ -153,7 +153,7 @@ pub fn scenario() -> Vec<Phase> {
         Phase::steady(PhaseKind::Zero, (10, 110), Until::AtZero, vec![]),
         Phase {
             burst: Some((data(0.0), 5)),
-            ..Phase::steady(PhaseKind::Back, (20, 40), Until::Awake, vec![data(0.5)])
+            ..Phase::steady(PhaseKind::Back, (20, 30), Until::Awake, vec![data(0.5)])
         },
     ]
 }
