@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use anyhow::{Context as _, bail};
+use anyhow::{Context as _, anyhow};
 use fleet_crds::{TemporalWorker, names};
 use k8s_openapi::api::{apps::v1::Deployment, core::v1::Pod};
 use kube::{
@@ -64,6 +64,14 @@ impl Cluster {
         match &self.namespace {
             Some(namespace) => Api::namespaced(self.client.clone(), namespace),
             None => Api::all(self.client.clone()),
+        }
+    }
+
+    /// What to say when there is no fleet; like `kubectl get`, that is no error.
+    pub(crate) fn nothing(&self) -> String {
+        match &self.namespace {
+            Some(namespace) => format!("No TemporalWorker in namespace {namespace}; -A looks in all."),
+            None => "No TemporalWorker in the cluster.".to_owned(),
         }
     }
 
@@ -142,24 +150,15 @@ fn containers(metrics: &DynamicObject) -> Vec<((String, String, String), f64)> {
         .collect()
 }
 
-/// Turns the API server's 404s into what a person can do about them.
+/// The API server's words, which name what is missing; a kind that it does not know gets ours, with what to do about it.
 fn explain(error: kube::Error) -> anyhow::Error {
-    if let kube::Error::Api(status) = &error
-        && status.is_not_found()
-        && status.details.as_ref().is_none_or(|details| details.name.is_empty())
-    {
-        return anyhow::anyhow!("this cluster does not know the kind TemporalWorker: install the chart temporal-fleet");
-    }
-    error.into()
-}
-
-/// Ends with an error if there is nothing to show.
-pub(crate) fn not_empty(snapshot: &Snapshot, cluster: &Cluster) -> anyhow::Result<()> {
-    if snapshot.workers.is_empty() {
-        match &cluster.namespace {
-            Some(namespace) => bail!("no TemporalWorker in namespace {namespace}; -A looks in all"),
-            None => bail!("no TemporalWorker in the cluster"),
+    match error {
+        kube::Error::Api(status)
+            if status.is_not_found() && status.details.as_ref().is_none_or(|of| of.name.is_empty()) =>
+        {
+            anyhow!("this cluster does not know the kind TemporalWorker: install the chart temporal-fleet")
         }
+        kube::Error::Api(status) => anyhow!(status.message),
+        other => other.into(),
     }
-    Ok(())
 }

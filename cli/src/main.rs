@@ -9,13 +9,25 @@ mod tests;
 mod view;
 mod watch;
 
+use std::process::ExitCode;
+
 use args::{Cli, Get, Verb};
 use clap::Parser as _;
 use cluster::Cluster;
 
 #[tokio::main(flavor = "current_thread")]
-async fn main() -> anyhow::Result<()> {
-    let cli = Cli::parse();
+async fn main() -> ExitCode {
+    match run(Cli::parse()).await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            // The chain in one line, as kubectl does; a backtrace helps no user.
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run(cli: Cli) -> anyhow::Result<()> {
     rustls::crypto::ring::default_provider()
         .install_default()
         .map_err(|_| anyhow::anyhow!("another TLS provider is installed already"))?;
@@ -31,7 +43,9 @@ async fn get(get: &Get) -> anyhow::Result<()> {
     if get.watch {
         return watch::run(&cluster, get.name.as_deref(), get.pods).await;
     }
-    cluster::not_empty(&snapshot, &cluster)?;
+    if snapshot.workers.is_empty() {
+        eprintln!("{}", cluster.nothing());
+    }
     print!("{}", view::tree(&model::fleets(&snapshot, watch::now()), get.pods));
     Ok(())
 }

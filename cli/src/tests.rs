@@ -90,10 +90,10 @@ fn a_working_fleet() {
                 pod["metadata"]["annotations"]["controller.kubernetes.io/pod-deletion-cost"] = json!("-1000");
             }),
             pod("orders-5c9b7-2xk4p", true, |pod| {
-                pod["status"]["containerStatuses"][0]["restartCount"] = json!(1)
+                pod["status"]["containerStatuses"][0]["restartCount"] = json!(1);
             }),
             pod("orders-5c9b7-9qmzt", false, |pod| {
-                pod["status"]["phase"] = json!("Pending")
+                pod["status"]["phase"] = json!("Pending");
             }),
             pod("orders-5c9b7-fff42", true, |pod| {
                 pod["metadata"]["deletionTimestamp"] = json!("2026-11-22T12:10:30Z");
@@ -169,11 +169,11 @@ fn objects_of_others_are_left_out() {
     let mut foreign = deployment(1, 1);
     foreign.metadata.owner_references = None;
     let mut stranger = pod("other-5c9b7-a", true, |pod| {
-        pod["metadata"]["labels"]["temporal-fleet.dev/worker"] = json!("other")
+        pod["metadata"]["labels"]["temporal-fleet.dev/worker"] = json!("other");
     });
     stranger.metadata.namespace = Some("shop".to_owned());
     let elsewhere = pod("orders-5c9b7-b", true, |pod| {
-        pod["metadata"]["namespace"] = json!("attic")
+        pod["metadata"]["namespace"] = json!("attic");
     });
     let text = tree(
         &snapshot(worker(&healthy()), vec![foreign], vec![stranger, elsewhere]),
