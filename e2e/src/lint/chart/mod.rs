@@ -1,6 +1,7 @@
 //! The Helm chart's rules, checked on real renderings by the real Helm: the matrix of values, what every manifest must
 //! keep, and that values, schema and templates name the same things.
 
+mod flags;
 mod helm;
 mod manifests;
 mod matrix;
@@ -17,11 +18,13 @@ pub fn findings(helm: &Helm) -> Result<Vec<String>, Error> {
     helm.lint()?;
     let defaults = helm.default_values()?;
     let mut found = values::findings(helm, &defaults)?;
+    let help = flags::help(helm)?;
     for case in cases(&defaults) {
         let documents = helm.render(NAMESPACE, &case.values)?;
         found.extend(
             manifests::findings(&documents, NAMESPACE)
                 .into_iter()
+                .chain(flags::findings(&documents, &help))
                 .map(|finding| format!("with {}: {finding}", case.name)),
         );
     }
