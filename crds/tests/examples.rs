@@ -1,5 +1,8 @@
 //! Every example is what the types read, and names no field that they do not know.
 
+// The helpers of a test fail it as the test itself would.
+#![allow(clippy::panic)]
+
 use fleet_crds::{TemporalConnection, TemporalWorker};
 use serde::{Deserialize as _, Serialize, de::DeserializeOwned};
 use serde_json::Value;

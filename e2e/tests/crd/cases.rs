@@ -4,12 +4,12 @@
 use serde_json::{Value, json};
 
 /// One object and what the API server must say to it.
-pub struct Case {
-    pub rule: &'static str,
-    pub base: Value,
-    pub change: Value,
+pub(crate) struct Case {
+    pub(crate) rule: &'static str,
+    pub(crate) base: Value,
+    pub(crate) change: Value,
     /// `None`: accepted. Else a part of the message of the refusal.
-    pub refused: Option<&'static str>,
+    pub(crate) refused: Option<&'static str>,
 }
 
 fn worker() -> Value {
@@ -42,16 +42,16 @@ fn refuse(rule: &'static str, change: Value, message: &'static str) -> Case {
     }
 }
 
-fn spec(spec: Value) -> Value {
+fn spec(spec: &Value) -> Value {
     json!({ "spec": spec })
 }
 
-fn options(options: Value) -> Value {
-    spec(json!({ "workerOptions": options }))
+fn options(options: &Value) -> Value {
+    spec(&json!({ "workerOptions": options }))
 }
 
-fn autoscaling(autoscaling: Value) -> Value {
-    spec(json!({ "autoscaling": autoscaling }))
+fn autoscaling(autoscaling: &Value) -> Value {
+    spec(&json!({ "autoscaling": autoscaling }))
 }
 
 fn named(length: usize) -> Value {
@@ -59,7 +59,7 @@ fn named(length: usize) -> Value {
 }
 
 /// All cases.
-pub fn all() -> Vec<Case> {
+pub(crate) fn all() -> Vec<Case> {
     let parts = [identity(), connections(), scaling(), concurrency(), shutdown(), pods()];
     parts.into_iter().flatten().collect()
 }
@@ -76,33 +76,33 @@ fn identity() -> Vec<Case> {
         accept("2", json!({})),
         accept(
             "2",
-            spec(json!({"connection": null, "connectionRef": {"name": "prod"}})),
+            spec(&json!({"connection": null, "connectionRef": {"name": "prod"}})),
         ),
-        refuse("2", spec(json!({"connection": null})), CONNECTION),
-        refuse("2", spec(json!({"connectionRef": {"name": "prod"}})), CONNECTION),
+        refuse("2", spec(&json!({"connection": null})), CONNECTION),
+        refuse("2", spec(&json!({"connectionRef": {"name": "prod"}})), CONNECTION),
         accept(
             "3",
-            spec(json!({"image": null, "template": container(json!({"name": "worker", "image": "w:1"}))})),
+            spec(&json!({"image": null, "template": container(json!({"name": "worker", "image": "w:1"}))})),
         ),
-        accept("3", spec(json!({"template": container(json!({"name": "worker"}))}))),
+        accept("3", spec(&json!({"template": container(json!({"name": "worker"}))}))),
         accept(
             "3",
-            spec(json!({"template": container(json!({"name": "sidecar", "image": "s:1"}))})),
+            spec(&json!({"template": container(json!({"name": "sidecar", "image": "s:1"}))})),
         ),
         accept(
             "3",
-            spec(json!({"template": {"spec": {"nodeSelector": {"disk": "ssd"}}}})),
+            spec(&json!({"template": {"spec": {"nodeSelector": {"disk": "ssd"}}}})),
         ),
-        accept("3", spec(json!({"template": {"metadata": {"labels": {"team": "a"}}}}))),
-        refuse("3", spec(json!({"image": null})), IMAGE),
+        accept("3", spec(&json!({"template": {"metadata": {"labels": {"team": "a"}}}}))),
+        refuse("3", spec(&json!({"image": null})), IMAGE),
         refuse(
             "3",
-            spec(json!({"template": container(json!({"name": "worker", "image": "w:1"}))})),
+            spec(&json!({"template": container(json!({"name": "worker", "image": "w:1"}))})),
             IMAGE,
         ),
         refuse(
             "3",
-            spec(json!({"image": null, "template": container(json!({"name": "other", "image": "w:1"}))})),
+            spec(&json!({"image": null, "template": container(json!({"name": "other", "image": "w:1"}))})),
             IMAGE,
         ),
     ]
@@ -112,7 +112,7 @@ fn connections() -> Vec<Case> {
     const CLOUD: &str = "temporalNamespace at Temporal Cloud is <name>.<account>";
     const CREDENTIALS: &str = "apiKeySecretRef and tls.clientCertSecretRef exclude each other";
     let cloud = |namespace: &str| {
-        spec(json!({"connection": {"address": "orders.a1b2c.tmprl.cloud:7233"}, "temporalNamespace": namespace}))
+        spec(&json!({"connection": {"address": "orders.a1b2c.tmprl.cloud:7233"}, "temporalNamespace": namespace}))
     };
     let key = json!({"name": "key", "key": "api-key"});
     let cert = json!({"clientCertSecretRef": {"name": "cert"}});
@@ -124,26 +124,26 @@ fn connections() -> Vec<Case> {
     };
     vec![
         accept("4", cloud("orders.a1b2c")),
-        accept("4", spec(json!({"temporalNamespace": "orders"}))),
+        accept("4", spec(&json!({"temporalNamespace": "orders"}))),
         refuse("4", cloud("orders"), CLOUD),
         refuse("4", cloud("orders.a1b2c.extra"), CLOUD),
         refuse(
             "4",
-            spec(json!({"connection": {"address": "us-west-2.aws.api.temporal.io:7233"}})),
+            spec(&json!({"connection": {"address": "us-west-2.aws.api.temporal.io:7233"}})),
             CLOUD,
         ),
-        accept("5", spec(json!({"connection": {"apiKeySecretRef": key}}))),
-        accept("5", spec(json!({"connection": {"apiKeySecretRef": key, "tls": {}}}))),
-        accept("5", spec(json!({"connection": {"tls": cert}}))),
+        accept("5", spec(&json!({"connection": {"apiKeySecretRef": key}}))),
+        accept("5", spec(&json!({"connection": {"apiKeySecretRef": key, "tls": {}}}))),
+        accept("5", spec(&json!({"connection": {"tls": cert}}))),
         refuse(
             "5",
-            spec(json!({"connection": {"apiKeySecretRef": key, "tls": cert}})),
+            spec(&json!({"connection": {"apiKeySecretRef": key, "tls": cert}})),
             CREDENTIALS,
         ),
-        connection(spec(json!({"tls": cert})), None),
-        connection(spec(json!({"apiKeySecretRef": key, "tls": cert})), Some(CREDENTIALS)),
-        connection(spec(json!({"address": "temporal"})), Some("spec.address")),
-        connection(spec(json!({"address": "[2001:db8::1]:7233"})), None),
+        connection(spec(&json!({"tls": cert})), None),
+        connection(spec(&json!({"apiKeySecretRef": key, "tls": cert})), Some(CREDENTIALS)),
+        connection(spec(&json!({"address": "temporal"})), Some("spec.address")),
+        connection(spec(&json!({"address": "[2001:db8::1]:7233"})), None),
     ]
 }
 
@@ -152,33 +152,33 @@ fn scaling() -> Vec<Case> {
     const TARGETS: &str = "at least one of scheduleToStart and cpuUtilization must be enabled";
     let off = json!({"enabled": false});
     vec![
-        accept("6", autoscaling(json!({"maxReplicas": 1}))),
-        accept("6", autoscaling(json!({"minReplicas": 3, "maxReplicas": 3}))),
-        refuse("6", autoscaling(json!({"minReplicas": 4, "maxReplicas": 3})), BOUNDS),
+        accept("6", autoscaling(&json!({"maxReplicas": 1}))),
+        accept("6", autoscaling(&json!({"minReplicas": 3, "maxReplicas": 3}))),
+        refuse("6", autoscaling(&json!({"minReplicas": 4, "maxReplicas": 3})), BOUNDS),
         accept(
             "7",
-            autoscaling(json!({"maxReplicas": 3, "targets": {"cpuUtilization": off}})),
+            autoscaling(&json!({"maxReplicas": 3, "targets": {"cpuUtilization": off}})),
         ),
         accept(
             "7",
-            autoscaling(json!({"maxReplicas": 3, "targets": {"scheduleToStart": off}})),
+            autoscaling(&json!({"maxReplicas": 3, "targets": {"scheduleToStart": off}})),
         ),
         refuse(
             "7",
-            autoscaling(json!({"maxReplicas": 3, "targets": {"scheduleToStart": off, "cpuUtilization": off}})),
+            autoscaling(&json!({"maxReplicas": 3, "targets": {"scheduleToStart": off, "cpuUtilization": off}})),
             TARGETS,
         ),
         refuse(
             "bounds",
-            autoscaling(json!({"maxReplicas": 0})),
+            autoscaling(&json!({"maxReplicas": 0})),
             "spec.autoscaling.maxReplicas",
         ),
         refuse(
             "quoted",
-            autoscaling(json!({"maxReplicas": 3, "mode": false})),
+            autoscaling(&json!({"maxReplicas": 3, "mode": false})),
             "spec.autoscaling.mode",
         ),
-        accept("quoted", autoscaling(json!({"maxReplicas": 3, "mode": "Off"}))),
+        accept("quoted", autoscaling(&json!({"maxReplicas": 3, "mode": "Off"}))),
     ]
 }
 
@@ -187,43 +187,43 @@ fn concurrency() -> Vec<Case> {
     const ORDER: &str = "minimum <= initial <= maximum must hold";
     const STICKY: &str = "workflowTaskPollers.simpleMaximum must be at least 2";
     let three = json!([{"name": "a"}, {"name": "b", "types": ["Workflow"]}, {"name": "c", "types": ["Nexus"]}]);
-    let slots = |options: Value| spec(json!({"taskQueues": three, "workerOptions": options}));
+    let slots = |options: Value| spec(&json!({"taskQueues": three, "workerOptions": options}));
     vec![
-        accept("13", options(json!({"activityTaskPollers": {"autoscaling": {}}}))),
-        refuse("13", options(json!({"activityTaskPollers": {}})), ONE),
+        accept("13", options(&json!({"activityTaskPollers": {"autoscaling": {}}}))),
+        refuse("13", options(&json!({"activityTaskPollers": {}})), ONE),
         refuse(
             "13",
-            options(json!({"workflowTaskPollers": {"simpleMaximum": 2, "autoscaling": {}}})),
+            options(&json!({"workflowTaskPollers": {"simpleMaximum": 2, "autoscaling": {}}})),
             ONE,
         ),
         accept(
             "14",
-            options(json!({"activityTaskPollers": {"autoscaling": {"initial": 1, "maximum": 1}}})),
+            options(&json!({"activityTaskPollers": {"autoscaling": {"initial": 1, "maximum": 1}}})),
         ),
         refuse(
             "14",
-            options(json!({"activityTaskPollers": {"autoscaling": {"maximum": 4}}})),
+            options(&json!({"activityTaskPollers": {"autoscaling": {"maximum": 4}}})),
             ORDER,
         ),
         refuse(
             "14",
-            options(json!({"workflowTaskPollers": {"autoscaling": {"minimum": 6}}})),
+            options(&json!({"workflowTaskPollers": {"autoscaling": {"minimum": 6}}})),
             ORDER,
         ),
-        accept("15", options(json!({"workflowTaskPollers": {"simpleMaximum": 2}}))),
+        accept("15", options(&json!({"workflowTaskPollers": {"simpleMaximum": 2}}))),
         accept(
             "15",
-            options(json!({"workflowTaskPollers": {"simpleMaximum": 1}, "maxCachedWorkflows": 0})),
+            options(&json!({"workflowTaskPollers": {"simpleMaximum": 1}, "maxCachedWorkflows": 0})),
         ),
-        accept("15", options(json!({"activityTaskPollers": {"simpleMaximum": 1}}))),
+        accept("15", options(&json!({"activityTaskPollers": {"simpleMaximum": 1}}))),
         refuse(
             "15",
-            options(json!({"workflowTaskPollers": {"simpleMaximum": 1}})),
+            options(&json!({"workflowTaskPollers": {"simpleMaximum": 1}})),
             STICKY,
         ),
         refuse(
             "15",
-            options(json!({"workflowTaskPollers": {"simpleMaximum": 1}, "maxCachedWorkflows": 9})),
+            options(&json!({"workflowTaskPollers": {"simpleMaximum": 1}, "maxCachedWorkflows": 9})),
             STICKY,
         ),
         accept(
@@ -238,7 +238,7 @@ fn concurrency() -> Vec<Case> {
         refuse(
             "27",
             spec(
-                json!({"taskQueues": [{"name": "a"}, {"name": "b"}], "workerOptions": {"maxConcurrentActivities": 1}}),
+                &json!({"taskQueues": [{"name": "a"}, {"name": "b"}], "workerOptions": {"maxConcurrentActivities": 1}}),
             ),
             "workerOptions.maxConcurrentActivities is 1 but must be at least 2, 1 for each Activity queue",
         ),
@@ -248,11 +248,11 @@ fn concurrency() -> Vec<Case> {
 fn shutdown() -> Vec<Case> {
     let grace = |seconds: i64| json!({"spec": {"terminationGracePeriodSeconds": seconds}});
     let both = |grace_period: i64, graceful: i64| {
-        spec(json!({"template": grace(grace_period), "workerOptions": {"gracefulShutdownSeconds": graceful}}))
+        spec(&json!({"template": grace(grace_period), "workerOptions": {"gracefulShutdownSeconds": graceful}}))
     };
     vec![
-        accept("18", options(json!({"gracefulShutdownSeconds": 3600}))),
-        accept("18", spec(json!({"template": grace(20)}))),
+        accept("18", options(&json!({"gracefulShutdownSeconds": 3600}))),
+        accept("18", spec(&json!({"template": grace(20)}))),
         accept("18", both(320, 300)),
         refuse(
             "18",
@@ -262,7 +262,7 @@ fn shutdown() -> Vec<Case> {
         ),
         refuse(
             "18",
-            spec(json!({"template": grace(19)})),
+            spec(&json!({"template": grace(19)})),
             "template.spec.terminationGracePeriodSeconds is 19 but must be at least 20: \
              workerOptions.gracefulShutdownSeconds (unset) + 20",
         ),
@@ -272,8 +272,8 @@ fn shutdown() -> Vec<Case> {
 fn pods() -> Vec<Case> {
     const BUDGET: &str = "set exactly one of minAvailable and maxUnavailable";
     const PORTS: &str = "metrics.port, health.port and 9465, the port of the control service, must differ";
-    let budget = |budget: Value| spec(json!({ "podDisruptionBudget": budget }));
-    let strategy = |strategy: Value| spec(json!({ "updateStrategy": strategy }));
+    let budget = |budget: Value| spec(&json!({ "podDisruptionBudget": budget }));
+    let strategy = |strategy: Value| spec(&json!({ "updateStrategy": strategy }));
     vec![
         accept("25", budget(json!({"minAvailable": 1}))),
         accept("25", budget(json!({"maxUnavailable": "25%"}))),
@@ -291,19 +291,19 @@ fn pods() -> Vec<Case> {
             strategy(json!({"type": "Recreate", "rollingUpdate": {"maxSurge": 1}})),
             "rollingUpdate needs type RollingUpdate",
         ),
-        accept("deadline", spec(json!({"minReadySeconds": 599}))),
+        accept("deadline", spec(&json!({"minReadySeconds": 599}))),
         refuse(
             "deadline",
-            spec(json!({"minReadySeconds": 600})),
+            spec(&json!({"minReadySeconds": 600})),
             "progressDeadlineSeconds (600 if left out) must be greater than minReadySeconds",
         ),
-        accept("ports", spec(json!({"health": {}, "metrics": {"port": 8080}}))),
-        refuse("ports", spec(json!({"health": {"port": 9464}})), PORTS),
-        refuse("ports", spec(json!({"health": {"port": 9465}})), PORTS),
-        refuse("ports", spec(json!({"metrics": {"port": 9465}})), PORTS),
+        accept("ports", spec(&json!({"health": {}, "metrics": {"port": 8080}}))),
+        refuse("ports", spec(&json!({"health": {"port": 9464}})), PORTS),
+        refuse("ports", spec(&json!({"health": {"port": 9465}})), PORTS),
+        refuse("ports", spec(&json!({"metrics": {"port": 9465}})), PORTS),
         refuse(
             "typo",
-            spec(json!({"template": {"spec": {"containers": [{"name": "worker", "imagePolicy": "Never"}]}}})),
+            spec(&json!({"template": {"spec": {"containers": [{"name": "worker", "imagePolicy": "Never"}]}}})),
             "imagePolicy",
         ),
     ]

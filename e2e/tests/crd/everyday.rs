@@ -4,7 +4,7 @@ use anyhow::{Context as _, Result};
 use kube::api::{Patch, PatchParams};
 use serde_json::json;
 
-use crate::sandbox::{self, eventually};
+use crate::sandbox::{self, NAMESPACE, eventually};
 
 #[tokio::test]
 async fn explain_get_scale_and_wait_work() -> Result<()> {
@@ -20,14 +20,9 @@ async fn explain_get_scale_and_wait_work() -> Result<()> {
             },
         });
         sandbox.apply(&manifest, "fleet-e2e", false).await?;
-        let (workers, group, namespace) = (sandbox.workers(), &sandbox.group, &sandbox.namespace);
+        let (workers, group) = (sandbox.workers(), &sandbox.group);
         let name = format!("{workers}/fleet");
-        let kubectl = async |args: &[&str]| {
-            sandbox
-                .access
-                .kubectl(&[&["-n", namespace.as_str()], args].concat())
-                .await
-        };
+        let kubectl = async |args: &[&str]| sandbox.access.kubectl(&[&["-n", NAMESPACE], args].concat()).await;
 
         // The published schema follows the definition after a moment.
         let version = format!("--api-version={group}/v1alpha1");

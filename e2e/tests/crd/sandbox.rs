@@ -1,14 +1,11 @@
-//! A copy of both definitions under an API group of one test, and a Kubernetes namespace to put objects in.
+//! A copy of both definitions under an API group of one test.
 
 use std::{future::Future, panic::AssertUnwindSafe, time::Duration};
 
 use anyhow::{Context, Result, bail};
 use fleet_e2e::fleet::Access;
 use futures::FutureExt as _;
-use k8s_openapi::{
-    api::core::v1::Namespace, apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition,
-    apimachinery::pkg::apis::meta::v1::ObjectMeta,
-};
+use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::{
     Api, Client, ResourceExt as _,
     api::{ApiResource, DeleteParams, DynamicObject, GroupVersionKind, Patch, PatchParams, ValidationDirective},
@@ -17,19 +14,20 @@ use kube::{
 use serde_json::Value;
 
 /// Longest wait for the API server to serve what was installed.
-pub const PATIENCE: Duration = Duration::from_secs(60);
+pub(crate) const PATIENCE: Duration = Duration::from_mins(1);
 const MANAGER: &str = "fleet-e2e";
+/// Objects need one; they go with their definition.
+pub(crate) const NAMESPACE: &str = "default";
 
 /// One test's part of the cluster.
 #[derive(Clone)]
-pub struct Sandbox {
-    pub access: Access,
-    pub group: String,
-    pub namespace: String,
+pub(crate) struct Sandbox {
+    pub(crate) access: Access,
+    pub(crate) group: String,
 }
 
 /// Runs `test` in a sandbox of that name and takes the sandbox away afterwards, also after a failure.
-pub async fn with<F, T>(name: &str, test: T) -> Result<()>
+pub(crate) async fn with<F, T>(name: &str, test: T) -> Result<()>
 where
     T: FnOnce(Sandbox) -> F,
     F: Future<Output = Result<()>>,
@@ -38,7 +36,6 @@ where
     let sandbox = Sandbox {
         access,
         group: format!("{name}.test.temporal-fleet.dev"),
-        namespace: format!("fleet-test-{name}"),
     };
     let attempt = async {
         sandbox.install().await?;
@@ -59,17 +56,7 @@ impl Sandbox {
     }
 
     async fn install(&self) -> Result<()> {
-        let namespace = Namespace {
-            metadata: ObjectMeta {
-                name: Some(self.namespace.clone()),
-                ..ObjectMeta::default()
-            },
-            ..Namespace::default()
-        };
         let apply = PatchParams::apply(MANAGER).force();
-        Api::<Namespace>::all(self.client())
-            .patch(&self.namespace, &apply, &Patch::Apply(namespace))
-            .await?;
         let definitions = Api::<CustomResourceDefinition>::all(self.client());
         for mut definition in fleet_crds::crd::all()? {
             definition.spec.group.clone_from(&self.group);
@@ -97,25 +84,31 @@ impl Sandbox {
         Ok(())
     }
 
+    /// Removes the definitions and so all objects of the sandbox, and waits until they are gone.
     async fn remove(&self) -> Result<()> {
-        let gone = DeleteParams::background();
         let definitions = Api::<CustomResourceDefinition>::all(self.client());
         for plural in ["temporalworkers", "temporalconnections"] {
-            definitions.delete(&format!("{plural}.{}", self.group), &gone).await?;
+            let name = format!("{plural}.{}", self.group);
+            let Some(found) = definitions.get_opt(&name).await? else {
+                continue;
+            };
+            absent(definitions.delete(&name, &DeleteParams::background()).await)?;
+            let uid = found.uid().unwrap_or_default();
+            let gone = await_condition(definitions.clone(), &name, conditions::is_deleted(&uid));
+            tokio::time::timeout(PATIENCE, gone)
+                .await
+                .with_context(|| format!("{name} was not removed"))??;
         }
-        Api::<Namespace>::all(self.client())
-            .delete(&self.namespace, &gone)
-            .await?;
         Ok(())
     }
 
     /// `temporalworkers` with its group, as kubectl takes it.
-    pub fn workers(&self) -> String {
+    pub(crate) fn workers(&self) -> String {
         format!("temporalworkers.{}", self.group)
     }
 
     /// The API of a kind of this sandbox.
-    pub fn api(&self, kind: &str) -> Result<Api<DynamicObject>> {
+    pub(crate) fn api(&self, kind: &str) -> Result<Api<DynamicObject>> {
         let plural = match kind {
             "TemporalWorker" => "temporalworkers",
             "TemporalConnection" => "temporalconnections",
@@ -123,14 +116,14 @@ impl Sandbox {
         };
         let gvk = GroupVersionKind::gvk(&self.group, fleet_crds::names::VERSION, kind);
         let resource = ApiResource::from_gvk_with_plural(&gvk, plural);
-        Ok(Api::namespaced_with(self.client(), &self.namespace, &resource))
+        Ok(Api::namespaced_with(self.client(), NAMESPACE, &resource))
     }
 
     /// Applies a manifest as `manager`, with strict field validation; `dry_run` stores nothing.
-    pub async fn apply(&self, manifest: &Value, manager: &str, dry_run: bool) -> Result<DynamicObject> {
+    pub(crate) async fn apply(&self, manifest: &Value, manager: &str, dry_run: bool) -> Result<DynamicObject> {
         let mut manifest = manifest.clone();
         manifest["apiVersion"] = format!("{}/{}", self.group, fleet_crds::names::VERSION).into();
-        manifest["metadata"]["namespace"] = self.namespace.clone().into();
+        manifest["metadata"]["namespace"] = NAMESPACE.into();
         let kind = manifest["kind"].as_str().context("a manifest without kind")?.to_owned();
         let object: DynamicObject = serde_json::from_value(manifest)?;
         let params = PatchParams {
@@ -155,7 +148,7 @@ fn absent<T>(deleted: kube::Result<T>) -> Result<()> {
 }
 
 /// Repeats `attempt` until it succeeds, for at most [`PATIENCE`]; fails with its last error.
-pub async fn eventually<T>(what: &str, attempt: impl AsyncFn() -> Result<T>) -> Result<T> {
+pub(crate) async fn eventually<T>(what: &str, attempt: impl AsyncFn() -> Result<T>) -> Result<T> {
     let deadline = tokio::time::Instant::now() + PATIENCE;
     let mut pause = tokio::time::interval(Duration::from_millis(250));
     loop {
