@@ -24,30 +24,50 @@ fn examples() -> Vec<(String, Vec<serde_yaml::Value>)> {
             let documents = serde_yaml::Deserializer::from_str(&text)
                 .map(|document| serde_yaml::Value::deserialize(document).expect("YAML"))
                 .collect();
-            (path.file_stem().expect("has a name").to_string_lossy().into_owned(), documents)
+            (
+                path.file_stem().expect("has a name").to_string_lossy().into_owned(),
+                documents,
+            )
         })
         .collect()
 }
 
 fn of_kind(documents: &[serde_yaml::Value], kind: &str) -> Option<serde_yaml::Value> {
-    documents.iter().find(|document| document.get("kind").and_then(|kind| kind.as_str()) == Some(kind)).cloned()
+    documents
+        .iter()
+        .find(|document| document.get("kind").and_then(|kind| kind.as_str()) == Some(kind))
+        .cloned()
 }
 
 #[test]
 fn examples_render_as_reviewed() {
     let mut rendered = 0;
     for (name, documents) in examples() {
-        let Some(worker) = of_kind(&documents, "TemporalWorker") else { continue };
+        let Some(worker) = of_kind(&documents, "TemporalWorker") else {
+            continue;
+        };
         let mut worker: TemporalWorker = serde_yaml::from_value(worker).expect("a TemporalWorker");
         worker.metadata.uid = Some("11111111-2222-3333-4444-555555555555".into());
         worker.metadata.namespace.get_or_insert_with(|| "shop".into());
         let connection = match (&worker.spec.connection, of_kind(&documents, "TemporalConnection")) {
             (Some(inline), _) => inline.clone(),
-            (None, Some(object)) => serde_yaml::from_value::<TemporalConnection>(object).expect("a TemporalConnection").spec,
-            (None, None) => TemporalConnectionSpec { address: "temporal.example.com:7233".into(), ..Default::default() },
+            (None, Some(object)) => {
+                serde_yaml::from_value::<TemporalConnection>(object)
+                    .expect("a TemporalConnection")
+                    .spec
+            }
+            (None, None) => TemporalConnectionSpec {
+                address: "temporal.example.com:7233".into(),
+                ..Default::default()
+            },
         };
         let secrets = connection.uses_tls().then_some("0123456789abcdef");
-        let fleet = Fleet { worker: &worker, connection: &connection, credentials_checksum: secrets, replicas: 4 };
+        let fleet = Fleet {
+            worker: &worker,
+            connection: &connection,
+            credentials_checksum: secrets,
+            replicas: 4,
+        };
         let valid = validate::valid(&fleet).unwrap_or_else(|invalid| panic!("{name}: {invalid:?}"));
         insta::with_settings!({snapshot_suffix => name.clone(), omit_expression => true}, {
             insta::assert_yaml_snapshot!("manifests", (&valid.deployment, &valid.budget));
@@ -68,18 +88,34 @@ fn a_worker(spec: &str) -> TemporalWorker {
 fn refusal(spec: &str) -> String {
     let worker = a_worker(spec);
     let connection = worker.spec.connection.clone().expect("inline");
-    let fleet = Fleet { worker: &worker, connection: &connection, credentials_checksum: None, replicas: 1 };
+    let fleet = Fleet {
+        worker: &worker,
+        connection: &connection,
+        credentials_checksum: None,
+        replicas: 1,
+    };
     validate::valid(&fleet).expect_err("must be refused").message
 }
 
 #[test]
 fn what_the_operator_writes_itself_is_refused_in_a_template() {
-    let env = "  template: {spec: {containers: [{name: worker, image: w, env: [{name: TEMPORAL_ADDRESS, value: x}]}]}}\n";
-    assert_eq!(refusal(env), "template.spec.containers[worker].env: TEMPORAL_ADDRESS is set by the operator: remove it");
+    let env =
+        "  template: {spec: {containers: [{name: worker, image: w, env: [{name: TEMPORAL_ADDRESS, value: x}]}]}}\n";
+    assert_eq!(
+        refusal(env),
+        "template.spec.containers[worker].env: TEMPORAL_ADDRESS is set by the operator: remove it"
+    );
     let label = "  image: w\n  template: {metadata: {labels: {temporal-fleet.dev/worker: x}}}\n";
-    assert_eq!(refusal(label), "template.metadata.labels: temporal-fleet.dev/worker is reserved: remove it");
-    let volume = "  image: w\n  template: {spec: {containers: [], volumes: [{name: temporal-fleet-ca, emptyDir: {}}]}}\n";
-    assert_eq!(refusal(volume), "template.spec.volumes: the prefix of temporal-fleet-ca is reserved: rename it");
+    assert_eq!(
+        refusal(label),
+        "template.metadata.labels: temporal-fleet.dev/worker is reserved: remove it"
+    );
+    let volume =
+        "  image: w\n  template: {spec: {containers: [], volumes: [{name: temporal-fleet-ca, emptyDir: {}}]}}\n";
+    assert_eq!(
+        refusal(volume),
+        "template.spec.volumes: the prefix of temporal-fleet-ca is reserved: rename it"
+    );
 }
 
 #[test]
@@ -94,7 +130,12 @@ fn a_budget_never_forbids_every_disruption() {
     ] {
         let worker = a_worker(&format!("  image: w\n  podDisruptionBudget: {budget}\n"));
         let connection = worker.spec.connection.clone().expect("inline");
-        let fleet = Fleet { worker: &worker, connection: &connection, credentials_checksum: None, replicas };
+        let fleet = Fleet {
+            worker: &worker,
+            connection: &connection,
+            credentials_checksum: None,
+            replicas,
+        };
         let valid = validate::valid(&fleet).expect("valid");
         let text = serde_yaml::to_string(&valid.budget.spec).expect("YAML");
         assert!(text.contains(expected), "{budget} at {replicas}: {text}");

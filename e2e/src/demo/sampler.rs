@@ -110,6 +110,7 @@ impl Sampler {
             rate: self.rate(counts.due),
             backlog: status.backlog,
             backlog_age_seconds: status.backlog_age_seconds(),
+            schedule_to_start_p99_seconds: status.target_seconds("ScheduleToStart"),
             started: counts.started,
             completed: self.completed,
             ..Sample::default()
@@ -137,7 +138,7 @@ impl Sampler {
         sample.backlog_age_seconds = age.or(sample.backlog_age_seconds);
         let latency = [fleet[0], fleet[1], ("task_type", "Activity")];
         let buckets = scrape.buckets("temporal_fleet_task_queue_schedule_to_start_seconds", &latency);
-        sample.schedule_to_start_p99_seconds = self.latency(buckets);
+        sample.schedule_to_start_p99_seconds = self.latency(buckets).or(sample.schedule_to_start_p99_seconds);
     }
 
     fn latency(&mut self, buckets: Buckets) -> Option<f64> {

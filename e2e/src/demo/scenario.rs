@@ -1,6 +1,6 @@
 //! The scenario: which load when, and when a phase has shown what it is for. Pure.
 //!
-//! Sized for a machine of two cores: at most some 11 workflows/s and about half a core of CPU on purpose, on pods with a
+//! Sized for a machine of two cores: at most some 11 workflows/s and about 0.6 cores of CPU on purpose, on pods with a
 //! limit of 200m CPU and 4 activity slots.
 
 use std::time::Duration;
@@ -126,15 +126,15 @@ pub fn scenario() -> Vec<Phase> {
         // 1/s of 2 s each: two of one pod's four slots.
         Phase::steady(PhaseKind::Quiet, (40, 40), Until::TimeIsUp, vec![data(1.0)]),
         // 20 busy slots: five or six pods.
-        Phase::steady(PhaseKind::Step, (55, 70), Until::Grown, vec![data(10.0)]),
-        // A few long activities, so that the pods which go are seldom idle.
-        Phase::steady(PhaseKind::Ease, (20, 70), Until::Shrunk, vec![data(1.0), long(0.1)]),
-        // 500 ms of CPU each: 2.5 s alone on a pod of 200m. First more than one pod's share of 160m, then half a core:
-        // few slots, much CPU.
+        Phase::steady(PhaseKind::Step, (50, 60), Until::Grown, vec![data(10.0)]),
+        // Enough for a third of the pods, spread over all of them: the pods that go are seldom idle.
+        Phase::steady(PhaseKind::Ease, (20, 75), Until::Shrunk, vec![data(2.5), long(0.15)]),
+        // 500 ms of CPU each: 2.5 s alone on a pod of 200m. First two pods' share of 160m each, then four
+        // pods': few slots, much CPU.
         Phase {
             load: vec![
-                (Duration::ZERO, vec![data(0.3), burn(0.5)]),
-                (Duration::from_secs(20), vec![data(0.3), burn(1.0)]),
+                (Duration::ZERO, vec![data(0.3), burn(0.6)]),
+                (Duration::from_secs(20), vec![data(0.3), burn(1.2)]),
             ],
             ..Phase::steady(PhaseKind::Cpu, (50, 70), Until::DecidedByCpu, vec![])
         },
@@ -149,8 +149,8 @@ pub fn scenario() -> Vec<Phase> {
             )
         },
         Phase::steady(PhaseKind::Settle, (15, 15), Until::TimeIsUp, vec![data(0.5)]),
-        // 30 s of cooldown begin when the last long activity is done.
-        Phase::steady(PhaseKind::Zero, (10, 110), Until::AtZero, vec![]),
+        // Temporal forgets the last arrivals within half a minute; then 30 s of cooldown begin.
+        Phase::steady(PhaseKind::Zero, (10, 120), Until::AtZero, vec![]),
         Phase {
             burst: Some((data(0.0), 5)),
             ..Phase::steady(PhaseKind::Back, (20, 30), Until::Awake, vec![data(0.5)])
@@ -176,7 +176,7 @@ mod tests {
                     .filter(|s| s.workflow == BURN)
                     .map(|s| s.per_second * 0.5)
                     .sum();
-                assert!(cores <= 0.6, "{:?}", phase.kind);
+                assert!(cores <= 0.6 + 1e-9, "{:?}", phase.kind);
             }
         }
     }

@@ -68,7 +68,8 @@ impl PodLedger {
             restarts: 0,
         });
         life.created = pod.metadata.creation_timestamp.as_ref().map(|time| time.0);
-        life.end_asked = end_asked(pod).or(life.end_asked);
+        // The first stamp counts: at the very end the kubelet deletes once more, with a grace period of 0.
+        life.end_asked = life.end_asked.or_else(|| end_asked(pod));
         let Some(status) = &pod.status else { return };
         let ready = status
             .conditions
@@ -159,7 +160,11 @@ mod tests {
         );
         ledger.apply(&ending);
         assert_eq!((ledger.serving(), ledger.ending()), (1, 1));
-        ledger.delete(&ending, at("2026-11-22T12:00:25Z"));
+        let confirmed = pod(
+            "a",
+            &json!({"deletionTimestamp": "2026-11-22T12:00:25Z", "deletionGracePeriodSeconds": 0}),
+        );
+        ledger.delete(&confirmed, at("2026-11-22T12:00:25Z"));
         assert_eq!((ledger.serving(), ledger.ending()), (1, 0));
         let life = ledger.lives().into_iter().find(|life| life.name == "a").unwrap();
         assert_eq!(life.end_asked, Some(at("2026-11-22T12:00:10Z")));

@@ -132,6 +132,12 @@ impl FleetStatus {
             .max_by(f64::total_cmp)
     }
 
+    /// What a target measures, if that is a time in seconds, such as `3.1s`.
+    pub fn target_seconds(&self, kind: &str) -> Option<f64> {
+        let target = self.autoscaling.targets.iter().find(|target| target.kind == kind)?;
+        target.current.strip_suffix('s')?.trim().parse().ok()
+    }
+
     /// The newest decision.
     pub fn last_decision(&self) -> Option<&Decision> {
         self.autoscaling.decisions.iter().max_by_key(|decision| decision.time)
@@ -164,7 +170,8 @@ mod tests {
                                 "lastTransitionTime": "2026-11-22T12:00:00Z"}],
                 "taskQueues": [{"key": "q/Activity", "backlog": 41, "backlogAgeSeconds": 3, "pollers": 6},
                                {"key": "q/Workflow", "backlog": 0}],
-                "autoscaling": {"mode": "Auto", "targets": [{"type": "CpuUtilization", "current": "79%", "target": "80%"}],
+                "autoscaling": {"mode": "Auto", "targets": [{"type": "CpuUtilization", "current": "79%", "target": "80%"},
+                                {"type": "ScheduleToStart", "current": "3.1s", "target": "p99 5s"}],
                     "decisions": [{"time": "2026-11-22T12:04:31Z", "from": 4, "to": 6, "reason": "CpuUtilization", "message": "-> 6"}]}
             }
         });
@@ -177,6 +184,8 @@ mod tests {
             "the condition speaks of an older generation"
         );
         assert!(!status.is_true("PollersReady", None));
+        assert_eq!(status.target_seconds("ScheduleToStart"), Some(3.1));
+        assert_eq!(status.target_seconds("CpuUtilization"), None);
         assert_eq!(status.last_decision().map(|each| each.to), Some(6));
         assert_eq!(FleetStatus::read(&json!({})), FleetStatus::default());
     }

@@ -17,7 +17,12 @@ pub fn gauges(pass: &Pass, status: &TemporalWorkerStatus, size: Option<&Size>) -
         Sample::gauge(metric, &[("worker_namespace", &namespace), ("worker", &name)], value)
     };
     let version = |metric: &'static str, value: f64| gauge(metric, value).with("build_id", "");
-    let connection = worker.spec.connection_ref.as_ref().map(|reference| reference.name.clone()).unwrap_or_default();
+    let connection = worker
+        .spec
+        .connection_ref
+        .as_ref()
+        .map(|reference| reference.name.clone())
+        .unwrap_or_default();
     let mut all = vec![
         gauge("temporal_fleet_worker_info", 1.0)
             .with("temporal_namespace", worker.spec.temporal_namespace.clone())
@@ -41,8 +46,14 @@ pub fn gauges(pass: &Pass, status: &TemporalWorkerStatus, size: Option<&Size>) -
         all.extend(value.map(|value| version(metric, f64::from(value))));
     }
     if let Some(Size::Auto { policy, .. }) = size {
-        all.push(gauge("temporal_fleet_worker_replicas_min", f64::from(policy.min_replicas)));
-        all.push(gauge("temporal_fleet_worker_replicas_max", f64::from(policy.max_replicas)));
+        all.push(gauge(
+            "temporal_fleet_worker_replicas_min",
+            f64::from(policy.min_replicas),
+        ));
+        all.push(gauge(
+            "temporal_fleet_worker_replicas_max",
+            f64::from(policy.max_replicas),
+        ));
     }
     if let Some(objective) = size.and_then(Size::policy).and_then(|policy| policy.schedule_to_start) {
         all.push(gauge("temporal_fleet_autoscaler_objective_seconds", objective.seconds));
@@ -55,15 +66,20 @@ pub fn gauges(pass: &Pass, status: &TemporalWorkerStatus, size: Option<&Size>) -
             all.push(gauge("temporal_fleet_worker_pods", going as f64).with("state", "Draining"));
             let reports: Vec<_> = pods.iter().filter_map(|pod| pod.report.known()).collect();
             for kind in fleet_autoscale::SlotKind::ALL {
-                let slots: Vec<_> =
-                    reports.iter().flat_map(|report| &report.pod.slots).filter(|slot| slot.kind == kind).collect();
+                let slots: Vec<_> = reports
+                    .iter()
+                    .flat_map(|report| &report.pod.slots)
+                    .filter(|slot| slot.kind == kind)
+                    .collect();
                 if slots.is_empty() {
                     continue;
                 }
                 let used: u32 = slots.iter().map(|slot| slot.used).sum();
                 all.push(gauge("temporal_fleet_worker_slots_used", f64::from(used)).with("slot_type", kind.as_str()));
                 if let Some(limit) = slots.iter().map(|slot| slot.limit).sum::<Option<u32>>() {
-                    all.push(gauge("temporal_fleet_worker_slots_limit", f64::from(limit)).with("slot_type", kind.as_str()));
+                    all.push(
+                        gauge("temporal_fleet_worker_slots_limit", f64::from(limit)).with("slot_type", kind.as_str()),
+                    );
                 }
             }
         }
@@ -77,20 +93,33 @@ pub fn gauges(pass: &Pass, status: &TemporalWorkerStatus, size: Option<&Size>) -
             };
             if let Seen::Known(stats) = &view.stats {
                 all.push(queue("temporal_fleet_task_queue_backlog", stats.backlog as f64));
-                all.push(queue("temporal_fleet_task_queue_backlog_age_seconds", stats.backlog_age_seconds));
+                all.push(queue(
+                    "temporal_fleet_task_queue_backlog_age_seconds",
+                    stats.backlog_age_seconds,
+                ));
                 all.push(queue("temporal_fleet_task_queue_add_rate", stats.add_rate));
                 all.push(queue("temporal_fleet_task_queue_dispatch_rate", stats.dispatch_rate));
             }
-            let pollers = status.task_queues.iter().find(|row| row.key == view.queue.to_string()).and_then(|row| row.pollers);
+            let pollers = status
+                .task_queues
+                .iter()
+                .find(|row| row.key == view.queue.to_string())
+                .and_then(|row| row.pollers);
             all.extend(pollers.map(|count| queue("temporal_fleet_task_queue_pollers", f64::from(count))));
         }
     }
     if let Some(decision) = pass.plan.and_then(|plan| plan.decision.as_ref()) {
-        all.push(version("temporal_fleet_autoscaler_recommended_replicas", f64::from(decision.recommended)));
+        all.push(version(
+            "temporal_fleet_autoscaler_recommended_replicas",
+            f64::from(decision.recommended),
+        ));
         for report in &decision.targets {
             all.push(
-                version("temporal_fleet_autoscaler_target_replicas", f64::from(report.recommended))
-                    .with("target", report.target.as_str()),
+                version(
+                    "temporal_fleet_autoscaler_target_replicas",
+                    f64::from(report.recommended),
+                )
+                .with("target", report.target.as_str()),
             );
         }
         for (kind, load) in &decision.offered_load {

@@ -94,22 +94,41 @@ async fn publish(ctx: &Context, pass: &Pass<'_>, notices: &[Notice]) {
 
 fn metrics(ctx: &Context, pass: &Pass<'_>, status: &TemporalWorkerStatus) {
     let worker = pass.worker;
-    let (uid, namespace, name) = (worker.uid().unwrap_or_default(), worker.namespace().unwrap_or_default(), worker.name_any());
+    let (uid, namespace, name) = (
+        worker.uid().unwrap_or_default(),
+        worker.namespace().unwrap_or_default(),
+        worker.name_any(),
+    );
     let series = ctx.metrics.series();
     series.set(&uid, gauges(pass, status, pass.size));
     let fleet = [("worker_namespace", namespace.as_str()), ("worker", name.as_str())];
     if let Some((from, to, why)) = &pass.applied.scaled {
         let direction = if to > from { "out" } else { "in" };
-        let labels = [fleet[0], fleet[1], ("direction", direction), ("reason", why.reason.as_str())];
+        let labels = [
+            fleet[0],
+            fleet[1],
+            ("direction", direction),
+            ("reason", why.reason.as_str()),
+        ];
         series.count(&uid, "temporal_fleet_autoscaler_decisions_total", &labels);
     }
     if let Some(world) = pass.world {
         for (source, failed) in [
             ("Temporal", world.queues.iter().any(|view| !view.stats.is_known())),
-            ("WorkerControl", world.pods.known().is_some_and(|pods| pods.iter().any(|pod| pod.ready.is_some() && !pod.report.is_known()))),
+            (
+                "WorkerControl",
+                world
+                    .pods
+                    .known()
+                    .is_some_and(|pods| pods.iter().any(|pod| pod.ready.is_some() && !pod.report.is_known())),
+            ),
         ] {
             if failed {
-                series.count(&uid, "temporal_fleet_autoscaler_signal_errors_total", &[fleet[0], fleet[1], ("source", source)]);
+                series.count(
+                    &uid,
+                    "temporal_fleet_autoscaler_signal_errors_total",
+                    &[fleet[0], fleet[1], ("source", source)],
+                );
             }
         }
     }
