@@ -120,13 +120,15 @@ fn observed_notices(desired: &Desired, world: &World, memory: &Memory, decision:
             format!("{}: {message}", reason.name()),
         ));
     }
-    if let (Some(view), Some(decided)) = (size::ours(world), memory.desired) {
-        if !view.scale_managed && view.replicas != decided && memory.scale_in.is_none() {
-            notices.push(Notice::warning(
+    if let (Some(view), Some(decided)) = (size::ours(world), memory.desired)
+        && !view.scale_managed
+        && view.replicas != decided
+        && memory.scale_in.is_none()
+    {
+        notices.push(Notice::warning(
                 NoticeReason::ReplicasConflict,
                 format!("somebody set the Deployment to {} replicas; the fleet's size is {decided}: scale the TemporalWorker instead", view.replicas),
             ));
-        }
     }
     if let Some(decision) = decision {
         if decision.active.reason == ScalingActive::SignalsUnknown && world.connection != Connection::Pending {

@@ -128,35 +128,68 @@ pub fn size(desired: &Desired, world: &World, memory: &Memory, now: Timestamp) -
                 notices,
             }
         }
-        (Size::Auto { replicas, .. } | Size::Fixed { replicas, .. }, _) => {
-            let leaves_auto = memory.auto && !claimed;
-            let held = (leaves_auto || memory.held) && !spec_changed && !claimed;
-            if leaves_auto && held {
-                notices.push(Notice::normal(
-                    NoticeReason::ReplicasHeld,
-                    format!("autoscaling ended; the fleet stays at {present} pods until spec.replicas changes"),
-                ));
-            }
-            let replicas = if held {
-                memory.desired.unwrap_or(present)
-            } else {
-                *replicas
-            };
-            let why = Why {
-                reason: "Bounds".into(),
-                message: format!("spec.replicas -> {replicas}"),
-            };
-            Sized {
-                replicas,
-                why,
-                may_shrink: true,
+        (Size::Auto { replicas, .. } | Size::Fixed { replicas, .. }, _) => fixed(
+            *replicas,
+            Evaluated {
                 decision,
                 autoscale,
-                auto: memory.auto && claimed,
-                held,
                 notices,
-            }
-        }
+            },
+            memory,
+            present,
+            claimed,
+            spec_changed,
+        ),
+    }
+}
+
+/// What the law said, on its way into [`Sized`].
+struct Evaluated {
+    decision: Option<Decision>,
+    autoscale: autoscale::Memory,
+    notices: Vec<Notice>,
+}
+
+/// `spec.replicas` is the size; or, where autoscaling just ended, the present size until it changes.
+fn fixed(
+    replicas: u32,
+    evaluated: Evaluated,
+    memory: &Memory,
+    present: u32,
+    claimed: bool,
+    spec_changed: bool,
+) -> Sized {
+    let Evaluated {
+        decision,
+        autoscale,
+        mut notices,
+    } = evaluated;
+    let leaves_auto = memory.auto && !claimed;
+    let held = (leaves_auto || memory.held) && !spec_changed && !claimed;
+    if leaves_auto && held {
+        notices.push(Notice::normal(
+            NoticeReason::ReplicasHeld,
+            format!("autoscaling ended; the fleet stays at {present} pods until spec.replicas changes"),
+        ));
+    }
+    let replicas = if held {
+        memory.desired.unwrap_or(present)
+    } else {
+        replicas
+    };
+    let why = Why {
+        reason: "Bounds".into(),
+        message: format!("spec.replicas -> {replicas}"),
+    };
+    Sized {
+        replicas,
+        why,
+        may_shrink: true,
+        decision,
+        autoscale,
+        auto: memory.auto && claimed,
+        held,
+        notices,
     }
 }
 
