@@ -150,7 +150,7 @@ pub fn scenario() -> Vec<Phase> {
         },
         Phase::steady(PhaseKind::Settle, (15, 15), Until::TimeIsUp, vec![data(0.5)]),
         // Temporal forgets the last arrivals within half a minute; then 30 s of cooldown begin.
-        Phase::steady(PhaseKind::Zero, (10, 120), Until::AtZero, vec![]),
+        Phase::steady(PhaseKind::Zero, (10, 115), Until::AtZero, vec![]),
         Phase {
             burst: Some((data(0.0), 5)),
             ..Phase::steady(PhaseKind::Back, (20, 30), Until::Awake, vec![data(0.5)])
