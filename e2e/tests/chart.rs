@@ -72,7 +72,7 @@ async fn namespace(client: &Client) -> Result<()> {
     let exists = await_condition(accounts, "default", |account: Option<&ServiceAccount>| {
         account.is_some()
     });
-    tokio::time::timeout(std::time::Duration::from_secs(60), exists)
+    tokio::time::timeout(std::time::Duration::from_mins(1), exists)
         .await
         .context("no default service account")??;
     Ok(())

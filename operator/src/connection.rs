@@ -168,6 +168,7 @@ fn known_keys(secret: &Arc<Secret>) -> String {
     }
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "the form that map_err takes")]
 fn invalid(error: CredentialError) -> Problem {
     let reason = match error {
         CredentialError::Expired { .. } => Reason::CertificateExpired,

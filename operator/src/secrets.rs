@@ -17,11 +17,13 @@ const FRESH: Duration = Duration::from_secs(30);
 const FRESH_ABSENT: Duration = Duration::from_secs(3);
 
 type Key = (String, String);
+/// When a Secret was read, and what was there.
+type Entry = (Instant, Option<Arc<Secret>>);
 
 /// Reads Secrets by name and remembers them for a moment.
 pub struct Secrets {
     cluster: Cluster,
-    read: Mutex<HashMap<Key, (Instant, Option<Arc<Secret>>)>>,
+    read: Mutex<HashMap<Key, Entry>>,
 }
 
 impl Secrets {
@@ -57,7 +59,7 @@ impl Secrets {
         self.lock().remove(&(namespace.to_owned(), name.to_owned()));
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<Key, (Instant, Option<Arc<Secret>>)>> {
+    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<Key, Entry>> {
         self.read.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -11,7 +11,7 @@ use super::kubernetes::{apply, deployment_ready};
 use super::layout::{Layout, NONROOT};
 
 /// Applies the manifests of all add-ons; waits for none of them.
-pub fn install(layout: &Layout, ports: Ports) -> Result<()> {
+pub(super) fn install(layout: &Layout, ports: Ports) -> Result<()> {
     // The file of the Temporal server lives longer than its pods, and belongs to the user that the image runs as.
     let data = layout.state("temporal");
     fs::create_dir_all(&data).map_err(Error::file("create", &data))?;
@@ -20,16 +20,16 @@ pub fn install(layout: &Layout, ports: Ports) -> Result<()> {
 }
 
 /// Waits for the cluster's DNS.
-pub async fn dns_ready(layout: &Layout, client: &Client) -> Result<()> {
+pub(super) async fn dns_ready(layout: &Layout, client: &Client) -> Result<()> {
     deployment_ready(layout, client, "kube-system", "coredns").await
 }
 
 /// Waits for the Temporal server's pod.
-pub async fn temporal_ready(layout: &Layout, client: &Client) -> Result<()> {
+pub(super) async fn temporal_ready(layout: &Layout, client: &Client) -> Result<()> {
     deployment_ready(layout, client, "temporal", "temporal").await
 }
 
 /// Waits for the metrics API.
-pub async fn metrics_ready(layout: &Layout, client: &Client) -> Result<()> {
+pub(super) async fn metrics_ready(layout: &Layout, client: &Client) -> Result<()> {
     deployment_ready(layout, client, "kube-system", "metrics-server").await
 }

@@ -8,7 +8,7 @@ use super::layout::{Layout, NODE, NODE_IP, SERVICE_RANGE};
 use super::process::Program;
 
 /// Names of all components on the host, in the order of their start; `down` goes through it backwards.
-pub const ALL: &[&str] = &[
+pub(super) const ALL: &[&str] = &[
     "etcd",
     "containerd",
     "kube-apiserver",
@@ -22,7 +22,7 @@ pub const ALL: &[&str] = &[
 ];
 
 /// A program of the distribution; `make setup` installs those that are missing.
-pub fn host_program(name: &str) -> Result<PathBuf> {
+pub(super) fn host_program(name: &str) -> Result<PathBuf> {
     let path = super::host_program(name);
     if path.is_absolute() {
         Ok(path)
@@ -32,7 +32,7 @@ pub fn host_program(name: &str) -> Result<PathBuf> {
 }
 
 /// The store of the API server, on the loopback and without durability: a crash of the machine ends the cluster anyway.
-pub fn etcd(layout: &Layout) -> Result<Program> {
+pub(super) fn etcd(layout: &Layout) -> Result<Program> {
     let args = [
         "--name=local".to_owned(),
         format!("--data-dir={}", layout.state("etcd").display()),
@@ -48,7 +48,7 @@ pub fn etcd(layout: &Layout) -> Result<Program> {
 }
 
 /// A containerd of our own, beside whatever else runs on the machine.
-pub fn containerd(layout: &Layout) -> Result<Program> {
+pub(super) fn containerd(layout: &Layout) -> Result<Program> {
     let config = layout.config("containerd.toml").display().to_string();
     let args = [
         "--config".to_owned(),
@@ -60,7 +60,7 @@ pub fn containerd(layout: &Layout) -> Result<Program> {
 }
 
 /// The API server, with the aggregation layer that the metrics API needs.
-pub fn apiserver(layout: &Layout) -> Result<Program> {
+pub(super) fn apiserver(layout: &Layout) -> Result<Program> {
     let pki = |name: &str| layout.pki(name).display().to_string();
     let args = vec![
         "--etcd-servers=http://127.0.0.1:2379".to_owned(),
@@ -99,7 +99,7 @@ pub fn apiserver(layout: &Layout) -> Result<Program> {
 }
 
 /// The controllers of Kubernetes, with its own defaults wherever something of ours is compared with them (HPA).
-pub fn controller_manager(layout: &Layout) -> Result<Program> {
+pub(super) fn controller_manager(layout: &Layout) -> Result<Program> {
     let mut args = client_args(layout, "controller-manager");
     args.extend([
         "--use-service-account-credentials=true".to_owned(),
@@ -122,7 +122,7 @@ pub fn controller_manager(layout: &Layout) -> Result<Program> {
 }
 
 /// The scheduler.
-pub fn scheduler(layout: &Layout) -> Result<Program> {
+pub(super) fn scheduler(layout: &Layout) -> Result<Program> {
     Ok(Program::new(
         "kube-scheduler",
         layout.program("kube-scheduler")?,
@@ -131,7 +131,7 @@ pub fn scheduler(layout: &Layout) -> Result<Program> {
 }
 
 /// The kubelet of the only node.
-pub fn kubelet(layout: &Layout) -> Result<Program> {
+pub(super) fn kubelet(layout: &Layout) -> Result<Program> {
     let args = vec![
         format!("--config={}", layout.config("kubelet.yaml").display()),
         format!("--kubeconfig={}", layout.pki("kubelet.kubeconfig").display()),
@@ -145,13 +145,13 @@ pub fn kubelet(layout: &Layout) -> Result<Program> {
 }
 
 /// The rules that make Service addresses work.
-pub fn kube_proxy(layout: &Layout) -> Result<Program> {
+pub(super) fn kube_proxy(layout: &Layout) -> Result<Program> {
     let args = vec![format!("--config={}", layout.config("kube-proxy.yaml").display())];
     Ok(Program::new("kube-proxy", layout.program("kube-proxy")?, args))
 }
 
 /// Prometheus as a process of the host: it reaches pods over the bridge, and its data survives none of our `down`s.
-pub fn prometheus(layout: &Layout, ports: Ports) -> Result<Program> {
+pub(super) fn prometheus(layout: &Layout, ports: Ports) -> Result<Program> {
     let args = vec![
         format!("--config.file={}", layout.config("prometheus.yml").display()),
         format!("--storage.tsdb.path={}", layout.state("prometheus").display()),
@@ -163,13 +163,13 @@ pub fn prometheus(layout: &Layout, ports: Ports) -> Result<Program> {
 }
 
 /// The process that finds pods for Prometheus: this program again.
-pub fn pod_discovery() -> Result<Program> {
+pub(super) fn pod_discovery() -> Result<Program> {
     let path = std::env::current_exe().map_err(Error::file("find", "the running program"))?;
     Ok(Program::new("pod-discovery", path, vec!["discover-pods".to_owned()]))
 }
 
 /// The UI of Temporal as a process of the host, so that it outlives restarts of the server.
-pub fn temporal_ui(layout: &Layout) -> Result<Program> {
+pub(super) fn temporal_ui(layout: &Layout) -> Result<Program> {
     let root = layout.config("");
     let mut args = vec![
         "--root".to_owned(),

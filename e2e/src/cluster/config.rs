@@ -16,7 +16,7 @@ pub struct Ports {
 }
 
 /// Writes every configuration file anew.
-pub fn write(layout: &Layout, ports: Ports) -> Result<()> {
+pub(super) fn write(layout: &Layout, ports: Ports) -> Result<()> {
     let files = [
         ("containerd.toml", include_str!("config/containerd.toml")),
         ("cni/10-bridge.conflist", include_str!("config/10-bridge.conflist")),
@@ -40,7 +40,7 @@ pub fn write(layout: &Layout, ports: Ports) -> Result<()> {
 }
 
 /// The manifests of the add-ons, one multi-document text.
-pub fn manifests(layout: &Layout, ports: Ports) -> Result<String> {
+pub(super) fn manifests(layout: &Layout, ports: Ports) -> Result<String> {
     let parts = [
         include_str!("../../manifests/coredns.yaml"),
         include_str!("../../manifests/metrics-server.yaml"),

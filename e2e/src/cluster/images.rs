@@ -15,7 +15,7 @@ use crate::image::{self, Archived, catalog};
 const REVISION: u32 = 1;
 
 /// Makes sure that the archives of all add-ons are there and fresh.
-pub fn write_addons(layout: &Layout) -> Result<Vec<PathBuf>> {
+pub(super) fn write_addons(layout: &Layout) -> Result<Vec<PathBuf>> {
     let bin = layout.cache().join("bin");
     let mut archives = Vec::new();
     for addon in catalog::addons() {
@@ -37,7 +37,7 @@ pub fn write_addons(layout: &Layout) -> Result<Vec<PathBuf>> {
 }
 
 /// Imports those archives whose image containerd does not have with that very digest. Returns the ones imported.
-pub fn import(layout: &Layout, archives: &[PathBuf]) -> Result<Vec<Archived>> {
+pub(super) fn import(layout: &Layout, archives: &[PathBuf]) -> Result<Vec<Archived>> {
     let known = imported(layout)?;
     let mut fresh = Vec::new();
     for archive in archives {
@@ -76,7 +76,7 @@ fn archives_of(dir: &Path) -> Vec<PathBuf> {
 }
 
 /// Runs `ctr` against our containerd, in the kubelet's containerd namespace.
-pub fn ctr(layout: &Layout, args: &[&str]) -> Result<String> {
+pub(super) fn ctr(layout: &Layout, args: &[&str]) -> Result<String> {
     let socket = layout.containerd_socket().display().to_string();
     run("ctr", &[&["-a", &socket, "-n", "k8s.io"], args].concat())
 }

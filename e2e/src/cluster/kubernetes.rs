@@ -37,7 +37,7 @@ pub async fn client(layout: &Layout) -> Result<Client> {
 }
 
 /// Applies manifests, as `kubectl apply --server-side` does; applying the same again changes nothing.
-pub fn apply(layout: &Layout, manifests: &str) -> Result<()> {
+pub(super) fn apply(layout: &Layout, manifests: &str) -> Result<()> {
     let kubeconfig = format!("--kubeconfig={}", layout.kubeconfig().display());
     let args = [
         kubeconfig.as_str(),
@@ -52,11 +52,11 @@ pub fn apply(layout: &Layout, manifests: &str) -> Result<()> {
 }
 
 /// Waits until the API server serves, including its own first objects.
-pub async fn api_ready(layout: &Layout, client: &Client) -> Result<()> {
+pub(super) async fn api_ready(layout: &Layout, client: &Client) -> Result<()> {
     wait(
         layout,
         "the API server",
-        Duration::from_secs(60),
+        Duration::from_mins(1),
         &["etcd", "kube-apiserver"],
         || async {
             let request = http::Request::get("/readyz")
@@ -73,12 +73,12 @@ pub async fn api_ready(layout: &Layout, client: &Client) -> Result<()> {
 }
 
 /// Waits until the node takes pods.
-pub async fn node_ready(layout: &Layout, client: &Client) -> Result<()> {
+pub(super) async fn node_ready(layout: &Layout, client: &Client) -> Result<()> {
     let nodes: Api<Node> = Api::all(client.clone());
     wait(
         layout,
         "the node",
-        Duration::from_secs(60),
+        Duration::from_mins(1),
         &["kube-apiserver", "containerd", "kubelet"],
         || async {
             let node = nodes
@@ -99,7 +99,7 @@ pub async fn node_ready(layout: &Layout, client: &Client) -> Result<()> {
 }
 
 /// Waits until all pods of a Deployment are of its newest template and available.
-pub async fn deployment_ready(layout: &Layout, client: &Client, namespace: &str, name: &str) -> Result<()> {
+pub(super) async fn deployment_ready(layout: &Layout, client: &Client, namespace: &str, name: &str) -> Result<()> {
     let deployments: Api<Deployment> = Api::namespaced(client.clone(), namespace);
     let pods: Api<Pod> = Api::namespaced(client.clone(), namespace);
     let needed = [
@@ -112,7 +112,7 @@ pub async fn deployment_ready(layout: &Layout, client: &Client, namespace: &str,
     wait(
         layout,
         &format!("Deployment {namespace}/{name}"),
-        Duration::from_secs(120),
+        Duration::from_mins(2),
         &needed,
         || async {
             let deployment = deployments.get(name).await.map_err(|error| error.to_string())?;
@@ -168,7 +168,13 @@ fn describe(pod: &Pod) -> String {
 }
 
 /// Repeats a probe every 100 ms until it succeeds, a needed component dies, or the time is over.
-pub async fn wait<F, P>(layout: &Layout, what: &str, timeout: Duration, needs: &[&str], mut probe: P) -> Result<()>
+pub(super) async fn wait<F, P>(
+    layout: &Layout,
+    what: &str,
+    timeout: Duration,
+    needs: &[&str],
+    mut probe: P,
+) -> Result<()>
 where
     P: FnMut() -> F,
     F: Future<Output = std::result::Result<(), String>>,

@@ -23,7 +23,7 @@ const PATHS: &[&str] = &[
 ];
 
 /// Notes which paths are absent now; the note of the first `up` stands until `down`.
-pub fn note(layout: &Layout) -> Result<()> {
+pub(super) fn note(layout: &Layout) -> Result<()> {
     let file = layout.run("outside.saved");
     if file.exists() {
         return Ok(());
@@ -37,7 +37,7 @@ pub fn note(layout: &Layout) -> Result<()> {
 }
 
 /// Removes what was absent before `up`, and links into our tree from folders that were there.
-pub fn clean(layout: &Layout) -> Result<()> {
+pub(super) fn clean(layout: &Layout) -> Result<()> {
     let file = layout.run("outside.saved");
     let Ok(absent) = fs::read_to_string(&file) else {
         return Ok(());

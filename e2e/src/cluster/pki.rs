@@ -28,7 +28,7 @@ const USERS: &[(&str, &str, Option<&str>)] = &[
 ];
 
 /// Makes sure that all of it is there. Returns whether it had to be made.
-pub fn ensure(layout: &Layout) -> Result<bool> {
+pub(super) fn ensure(layout: &Layout) -> Result<bool> {
     let done = layout.pki("revision");
     if fs::read_to_string(&done).is_ok_and(|text| text == REVISION) {
         return Ok(false);

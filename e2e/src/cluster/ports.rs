@@ -19,7 +19,7 @@ pub fn stored(layout: &Layout) -> Option<Ports> {
 }
 
 /// The stored ports, or free ones that are stored now.
-pub fn choose(layout: &Layout) -> Result<Ports> {
+pub(super) fn choose(layout: &Layout) -> Result<Ports> {
     if let Some(ports) = stored(layout) {
         return Ok(ports);
     }

@@ -14,7 +14,7 @@ use super::layout::Layout;
 
 /// A component of the cluster that runs on the host.
 #[derive(Debug, Clone)]
-pub struct Program {
+pub(super) struct Program {
     /// Name of the component, its pid file and its log.
     pub name: &'static str,
     /// The executable, absolute.
@@ -29,7 +29,7 @@ pub struct Program {
 
 impl Program {
     /// A program with arguments and nothing else.
-    pub fn new(name: &'static str, path: PathBuf, args: Vec<String>) -> Self {
+    pub(super) fn new(name: &'static str, path: PathBuf, args: Vec<String>) -> Self {
         Self {
             name,
             path,
@@ -49,7 +49,7 @@ impl Program {
 
 /// What [`ensure`] had to do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Ensured {
+pub(super) enum Ensured {
     /// It ran already with these very arguments.
     Kept,
     /// It was started, or restarted because its arguments had changed.
@@ -57,7 +57,7 @@ pub enum Ensured {
 }
 
 /// Makes sure that the program runs with exactly these arguments.
-pub fn ensure(layout: &Layout, program: &Program) -> Result<Ensured> {
+pub(super) fn ensure(layout: &Layout, program: &Program) -> Result<Ensured> {
     if let Some(pid) = running(layout, program.name) {
         if command_line(pid).as_deref() == Some(&program.command_line()) {
             return Ok(Ensured::Kept);
@@ -94,7 +94,7 @@ pub fn ensure(layout: &Layout, program: &Program) -> Result<Ensured> {
 }
 
 /// The pid of the component, if the process behind its pid file still runs the program that was started.
-pub fn running(layout: &Layout, name: &str) -> Option<u32> {
+pub(super) fn running(layout: &Layout, name: &str) -> Option<u32> {
     let text = fs::read_to_string(pid_file(layout, name)).ok()?;
     let (pid, path) = text.trim_end().split_once('\n')?;
     let pid = pid.parse().ok()?;
@@ -104,7 +104,7 @@ pub fn running(layout: &Layout, name: &str) -> Option<u32> {
 }
 
 /// Stops the component: SIGTERM, then SIGKILL after `grace`. Nothing happens if it does not run.
-pub fn stop(layout: &Layout, name: &str, grace: Duration) -> Result<()> {
+pub(super) fn stop(layout: &Layout, name: &str, grace: Duration) -> Result<()> {
     if let Some(pid) = running(layout, name) {
         signal(pid, Signal::TERM);
         let deadline = Instant::now() + grace;
@@ -122,7 +122,7 @@ pub fn stop(layout: &Layout, name: &str, grace: Duration) -> Result<()> {
 }
 
 /// Fails with the end of the log if one of the components does not run.
-pub fn all_alive(layout: &Layout, names: &[&str]) -> Result<()> {
+pub(super) fn all_alive(layout: &Layout, names: &[&str]) -> Result<()> {
     match names.iter().find(|name| running(layout, name).is_none()) {
         None => Ok(()),
         Some(name) => Err(Error::Died {
@@ -134,7 +134,7 @@ pub fn all_alive(layout: &Layout, names: &[&str]) -> Result<()> {
 }
 
 /// The last lines of a component's log, each cut at 400 bytes or so.
-pub fn log_tail(layout: &Layout, name: &str, lines: usize) -> String {
+pub(super) fn log_tail(layout: &Layout, name: &str, lines: usize) -> String {
     let bytes = fs::read(layout.log(name)).unwrap_or_default();
     let text = String::from_utf8_lossy(&bytes[bytes.len().saturating_sub(64 * 1024)..]).into_owned();
     let all: Vec<&str> = text.lines().collect();
@@ -144,7 +144,7 @@ pub fn log_tail(layout: &Layout, name: &str, lines: usize) -> String {
 }
 
 /// Sends a signal to a process that the caller knows to be ours.
-pub fn signal(pid: u32, signal: Signal) {
+pub(super) fn signal(pid: u32, signal: Signal) {
     if let Some(pid) = i32::try_from(pid).ok().and_then(Pid::from_raw) {
         // Gone already is as good as signalled.
         kill_process(pid, signal).ok();
@@ -152,7 +152,7 @@ pub fn signal(pid: u32, signal: Signal) {
 }
 
 /// The arguments of a running process; `None` for a zombie and for one that is gone.
-pub fn command_line(pid: u32) -> Option<Vec<Vec<u8>>> {
+pub(super) fn command_line(pid: u32) -> Option<Vec<Vec<u8>>> {
     let bytes = fs::read(format!("/proc/{pid}/cmdline")).ok()?;
     let line: Vec<_> = bytes
         .strip_suffix(&[0])?
@@ -163,7 +163,7 @@ pub fn command_line(pid: u32) -> Option<Vec<Vec<u8>>> {
 }
 
 /// Removes a file; one that is not there is fine.
-pub fn remove_file(path: &Path) -> Result<()> {
+pub(super) fn remove_file(path: &Path) -> Result<()> {
     match fs::remove_file(path) {
         Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(Error::file("remove", path)(error)),
         _ => Ok(()),

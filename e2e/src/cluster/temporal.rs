@@ -26,7 +26,7 @@ pub async fn register(layout: &Layout, namespace: &str) -> Result<()> {
     wait(
         layout,
         &format!("Temporal namespace {namespace}"),
-        Duration::from_secs(60),
+        Duration::from_mins(1),
         &needs,
         || async {
             let service = connect().await?.workflow_service();

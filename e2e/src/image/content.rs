@@ -10,7 +10,7 @@ use tar::{Builder, EntryType, Header};
 use super::Error;
 
 /// User and group of every image; a number, since `runAsNonRoot` cannot verify a name.
-pub const USER: &str = "65532:65532";
+pub(super) const USER: &str = "65532:65532";
 /// Where TLS clients of every language look for authorities on Debian, which is one of the places all of them try.
 const AUTHORITIES: &str = "etc/ssl/certs/ca-certificates.crt";
 const PASSWD: &str = include_str!("../../rootfs/etc/passwd");

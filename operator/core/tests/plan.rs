@@ -1,4 +1,5 @@
 //! Properties of plans: they converge from any crash point and stay, never destroy blind, and choose victims that can go.
+#![allow(clippy::panic, clippy::expect_used, reason = "tests")]
 
 mod common;
 

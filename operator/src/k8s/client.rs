@@ -143,7 +143,7 @@ mod tests {
             Ok::<_, Infallible>(Response::builder().status(503).body(Body::empty()).unwrap())
         });
         let layer = ObserveLayer(Arc::new(move |answered: &Answered| {
-            sink.lock().unwrap().push(answered.clone())
+            sink.lock().unwrap().push(answered.clone());
         }));
         let client = ClientBuilder::new(server, "default").with_layer(&layer).build();
         let api: Api<Pod> = Api::namespaced(client, "ns");

@@ -192,9 +192,12 @@ mod tests {
     async fn a_failure_keeps_the_last_list_until_it_is_stale() {
         let fail = Arc::new(AtomicBool::new(false));
         let failing = Arc::clone(&fail);
-        let (cluster, calls) = mock(move |_| match failing.load(Ordering::Relaxed) {
-            false => Answer::Json(200, figures()),
-            true => Answer::not_found(),
+        let (cluster, calls) = mock(move |_| {
+            if failing.load(Ordering::Relaxed) {
+                Answer::not_found()
+            } else {
+                Answer::Json(200, figures())
+            }
         });
         let resources = Arc::new(PodResources::default());
         let (reader, client) = (Arc::clone(&resources), cluster.client());
@@ -204,7 +207,7 @@ mod tests {
         fail.store(true, Ordering::Relaxed);
         tokio::time::sleep(Duration::from_secs(30)).await;
         assert_eq!(resources.cpu("shop", "with-sidecar"), Seen::Known(0.25), "two failures");
-        tokio::time::sleep(Duration::from_secs(60)).await;
+        tokio::time::sleep(Duration::from_mins(1)).await;
         let Seen::Unknown { reason } = resources.cpu("shop", "with-sidecar") else {
             panic!("stale")
         };

@@ -11,11 +11,11 @@ use fleet_core::{
 use jiff::{SignedDuration, Timestamp};
 
 /// The start of every scenario.
-pub fn t0() -> Timestamp {
+pub(crate) fn t0() -> Timestamp {
     Timestamp::from_second(1_790_000_000).expect("in range")
 }
 
-pub fn activity_queue() -> Queue {
+pub(crate) fn activity_queue() -> Queue {
     Queue {
         name: "invoices".into(),
         task_type: TaskType::Activity,
@@ -23,7 +23,7 @@ pub fn activity_queue() -> Queue {
 }
 
 /// A fleet whose author fixed its size.
-pub fn a_fleet(replicas: u32) -> Desired {
+pub(crate) fn a_fleet(replicas: u32) -> Desired {
     Desired {
         name: "billing".into(),
         size: Size::Fixed {
@@ -41,7 +41,7 @@ pub fn a_fleet(replicas: u32) -> Desired {
 }
 
 /// The same fleet, autoscaled.
-pub fn autoscaled(min: u32, max: u32) -> Desired {
+pub(crate) fn autoscaled(min: u32, max: u32) -> Desired {
     let policy = Policy::new(min, max).expect("valid bounds");
     Desired {
         size: Size::Auto { policy, replicas: 1 },
@@ -51,7 +51,7 @@ pub fn autoscaled(min: u32, max: u32) -> Desired {
 
 /// The cluster as it stands, and everything that was ever done to it.
 #[derive(Clone, Debug)]
-pub struct Cluster {
+pub(crate) struct Cluster {
     pub world: World,
     pub applied_hash: String,
     version: u64,
@@ -59,7 +59,7 @@ pub struct Cluster {
 }
 
 impl Cluster {
-    pub fn empty() -> Self {
+    pub(crate) fn empty() -> Self {
         let world = World {
             connection: Connection::Connected {
                 message: "Temporal 1.32.1".into(),
@@ -95,14 +95,14 @@ impl Cluster {
         }
     }
 
-    pub fn pods(&mut self) -> &mut Vec<PodView> {
+    pub(crate) fn pods(&mut self) -> &mut Vec<PodView> {
         match &mut self.world.pods {
             Seen::Known(pods) => pods,
             Seen::Unknown { reason } => panic!("pods unknown: {reason}"),
         }
     }
 
-    pub fn deployment(&mut self) -> &mut DeploymentView {
+    pub(crate) fn deployment(&mut self) -> &mut DeploymentView {
         match &mut self.world.deployment {
             Seen::Known(Child::Ours(view)) => view,
             other => panic!("no Deployment of ours: {other:?}"),
@@ -110,7 +110,7 @@ impl Cluster {
     }
 
     /// Carries out one step; preconditions that do not hold are an error, as a 409 would be.
-    pub fn execute(&mut self, desired: &Desired, step: &Step, now: Timestamp) -> Result<(), String> {
+    pub(crate) fn execute(&mut self, desired: &Desired, step: &Step, now: Timestamp) -> Result<(), String> {
         match step {
             Step::MakeControlSecret => {
                 let object = self.object("secret", "s1");
@@ -203,7 +203,7 @@ impl Cluster {
     }
 
     /// Sets what runs in a pod.
-    pub fn busy(&mut self, uid: &str, tasks: u32, oldest: SignedDuration) {
+    pub(crate) fn busy(&mut self, uid: &str, tasks: u32, oldest: SignedDuration) {
         let pod = self.pods().iter_mut().find(|pod| pod.uid == uid).expect("pod exists");
         if let Seen::Known(report) = &mut pod.report {
             report.oldest_task = Some(oldest);
@@ -214,7 +214,7 @@ impl Cluster {
     }
 }
 
-pub fn a_pod(uid: &str, now: Timestamp) -> PodView {
+pub(crate) fn a_pod(uid: &str, now: Timestamp) -> PodView {
     PodView {
         name: format!("billing-{uid}"),
         uid: uid.into(),

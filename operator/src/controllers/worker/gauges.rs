@@ -10,6 +10,7 @@ use crate::metrics::Sample;
 use super::status::Pass;
 
 /// All gauges of the fleet.
+#[expect(clippy::too_many_lines, reason = "one table: metric by metric")]
 pub fn gauges(pass: &Pass, status: &TemporalWorkerStatus, size: Option<&Size>) -> Vec<Sample> {
     let worker = pass.worker;
     let (namespace, name) = (worker.namespace().unwrap_or_default(), worker.name_any());
