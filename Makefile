@@ -40,15 +40,15 @@ cluster-up: setup ## bring the local cluster up; prints the line that points kub
 cluster-down: ## take the local cluster down; caches stay
 	$(CLUSTER) down
 
-test: test-unit $(if $(FOREIGN),$(HELM),setup images) ## unit tests, then the kinds, the chart and the loop on a real cluster
-	$(USE_CLUSTER); cargo test -q -p fleet-e2e --test crd --test chart --test loop -- --test-threads=1
+test: test-unit $(if $(FOREIGN),$(HELM),setup images) ## unit tests, then the kinds, the chart, bad input and the loop on a real cluster
+	$(USE_CLUSTER); cargo test -q -p fleet-e2e --test crd --test chart --test bad_input --test loop -- --test-threads=1
 
 test-unit: ## what needs no cluster: units, properties, golden plans and manifests
 	cargo test -q --workspace --tests --exclude fleet-e2e
 	cargo test -q -p fleet-e2e --lib --bins
 
-test-faults: $(if $(FOREIGN),$(HELM),setup images) ## bad input and faults on a real cluster: minutes without Temporal, kills, drift (~1 h)
-	$(USE_CLUSTER); cargo test -q -p fleet-e2e --test bad_input --test faults -- --test-threads=1 --include-ignored
+test-faults: $(if $(FOREIGN),$(HELM),setup images) ## faults on a real cluster: minutes without Temporal, kills, drift (~30 min)
+	$(USE_CLUSTER); cargo test -q -p fleet-e2e --test faults -- --test-threads=1 --include-ignored
 
 lint: $(HELM) ## formatting, clippy, dependency arrows, generated files, chart
 	cargo fmt --all --check
