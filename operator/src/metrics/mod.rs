@@ -24,7 +24,6 @@ struct Inner {
     leader: IntGaugeVec,
     temporal: IntCounterVec,
     temporal_times: HistogramVec,
-    reaction: HistogramVec,
 }
 
 impl Metrics {
@@ -90,12 +89,6 @@ impl Metrics {
                 &["connection_namespace", "method"],
                 call,
             )?,
-            reaction: histogram(
-                "temporal_fleet_autoscaler_reaction_seconds",
-                "Time from the first sample above target to the write of a larger size.",
-                &[],
-                &[1.0, 2.0, 5.0, 10.0, 15.0, 20.0, 30.0, 60.0],
-            )?,
             series,
             registry: registry.clone(),
         };
@@ -146,14 +139,6 @@ impl Metrics {
         self.0
             .temporal_times
             .with_label_values(&[namespace, method])
-            .observe(took.as_secs_f64());
-    }
-
-    /// A larger size was written so long after the first sample that asked for it.
-    pub fn reacted(&self, took: Duration) {
-        self.0
-            .reaction
-            .with_label_values::<&str>(&[])
             .observe(took.as_secs_f64());
     }
 

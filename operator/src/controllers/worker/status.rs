@@ -11,7 +11,7 @@ use fleet_crds::{
 };
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::api::apps::v1::Deployment;
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::ResourceExt;
 
 use crate::k8s::conditions;
@@ -234,9 +234,4 @@ fn autoscaling(
         status.decisions.drain(..excess);
     }
     (mode.is_some() || !status.decisions.is_empty()).then_some(status)
-}
-
-/// A condition of that type, for callers that look one up.
-pub fn condition<'a>(status: &'a TemporalWorkerStatus, type_: &str) -> Option<&'a Condition> {
-    conditions::get(&status.conditions, type_)
 }
