@@ -10,7 +10,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use temporalio_client::{ClientOptions, Connection};
+use temporalio_client::{ClientOptions, Connection, RetryOptions};
 use temporalio_common::{
     telemetry::{TelemetryOptions, metrics::TemporalMeter, telemetry_init},
     worker::WorkerTaskTypes,
@@ -139,8 +139,10 @@ impl Seam {
         config.tuner = Some(Arc::new(Tuner::new(half.lanes, gates)));
         // A Worker that is made anew may start before the last tasks of its predecessor ended.
         config.skip_client_worker_set_check = true;
-        let core =
-            init_worker(&self.runtime, config, connection).map_err(|error| Error::Start(format!("{error:#}")))?;
+        let start = |error| Error::Start(format!("{error:#}"));
+        let core = init_worker(&self.runtime, config, connection.clone()).map_err(start)?;
+        // `init_worker` puts the default retries back into its connection; a replaced one keeps its own.
+        core.replace_client(patient(connection)).map_err(start)?;
         let core = Arc::new(core);
         let worker =
             Worker::new_from_core_options(Arc::clone(&core), self.client.clone(), options).map_err(Error::Create)?;
@@ -193,11 +195,19 @@ impl SdkHandle {
     pub(crate) fn replace_connection(&self, connection: Connection) -> Result<(), Error> {
         match self.0.upgrade() {
             Some(core) => core
-                .replace_client(connection)
+                .replace_client(patient(connection))
                 .map_err(|error| Error::Start(format!("{error:#}"))),
             None => Ok(()),
         }
     }
+}
+
+/// Repeats completions and heartbeats for as long as it takes. The SDK gives up after 10 s, and then a result that is at hand is
+/// lost to an outage of Temporal and the task runs again. Nothing waits for ever: once the server is back it answers with
+/// `NotFound` what has timed out meanwhile, and a pod that ends has its hard deadline.
+fn patient(mut connection: Connection) -> Connection {
+    *connection.retry_options_mut() = RetryOptions::builder().max_elapsed_time(None).max_retries(0).build();
+    connection
 }
 
 fn behavior(pollers: Pollers) -> PollerBehavior {

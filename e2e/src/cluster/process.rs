@@ -79,7 +79,7 @@ pub(super) fn ensure(layout: &Layout, program: &Program) -> Result<Ensured> {
     if let Some(dir) = &program.dir {
         command.current_dir(dir);
     }
-    let child = command
+    let mut child = command
         .stdin(Stdio::null())
         .stdout(out)
         .stderr(err)
@@ -90,6 +90,11 @@ pub(super) fn ensure(layout: &Layout, program: &Program) -> Result<Ensured> {
         })?;
     let file = pid_file(layout, program.name);
     fs::write(&file, format!("{}\n{}\n", child.id(), program.path.display())).map_err(Error::file("write", file))?;
+    // During an exec a process shows no arguments for a moment and would pass for one that is gone.
+    let expected = program.command_line();
+    while command_line(child.id()).as_ref() != Some(&expected) && !matches!(child.try_wait(), Ok(Some(_)) | Err(_)) {
+        std::thread::sleep(Duration::from_millis(1));
+    }
     Ok(Ensured::Started)
 }
 
@@ -196,10 +201,6 @@ mod tests {
         let layout = layout("keep");
         assert_eq!(ensure(&layout, &sleeper("60")).expect("start"), Ensured::Started);
         let first = running(&layout, "sleeper").expect("runs");
-        // `setsid` may not have become `sleep` yet; wait for that before comparing command lines.
-        while command_line(first) != Some(sleeper("60").command_line()) {
-            std::thread::yield_now();
-        }
         assert_eq!(ensure(&layout, &sleeper("60")).expect("again"), Ensured::Kept);
         assert_eq!(ensure(&layout, &sleeper("61")).expect("changed"), Ensured::Started);
         assert_ne!(running(&layout, "sleeper"), Some(first));
