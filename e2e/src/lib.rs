@@ -5,6 +5,7 @@ pub mod bed;
 pub mod clock;
 pub mod cluster;
 pub mod demo;
+pub mod fences;
 pub mod fleet;
 pub mod image;
 pub mod lint;

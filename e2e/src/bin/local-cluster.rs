@@ -21,7 +21,7 @@ struct Args {
 
 #[derive(Subcommand)]
 enum Verb {
-    /// Start what does not run yet, and wait until it serves. Needs root. Prints `export KUBECONFIG=…`.
+    /// Start what does not run yet, and wait until it serves. Needs root. Prints the `export` lines of KUBECONFIG and PATH.
     Up,
     /// Stop everything and leave the machine as it was. Keeps certificates, imported images and logs.
     Down {
@@ -74,7 +74,7 @@ async fn run(verb: Verb) -> anyhow::Result<ExitCode> {
     let layout = Layout::of_user()?;
     match verb {
         Verb::Up => {
-            let ports = cluster::up(&layout, lap).await?;
+            let ports = cluster::up(&layout, &std::env::current_exe()?, lap).await?;
             let images = catalog::target_dir().join("images");
             if cluster::holds_archives(&images) {
                 let imported = cluster::import_folder(&layout, &images)?;
@@ -83,8 +83,8 @@ async fn run(verb: Verb) -> anyhow::Result<ExitCode> {
             eprintln!("Temporal      {}", cluster::temporal::address());
             eprintln!("Temporal UI   http://127.0.0.1:{}", ports.ui);
             eprintln!("Prometheus    http://127.0.0.1:{}", ports.prometheus);
-            eprintln!("programs      {}", layout.cache().join("bin").display());
             println!("export KUBECONFIG={}", layout.kubeconfig().display());
+            println!("export PATH={}:$PATH", layout.cache().join("bin").display());
         }
         Verb::Down { purge } => cluster::down(&layout, purge, lap)?,
         Verb::Status => {

@@ -1,6 +1,6 @@
 //! The command lines of the processes that run on the host, in the order in which they start.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::config::Ports;
 use super::error::{Error, Result};
@@ -163,9 +163,12 @@ pub(super) fn prometheus(layout: &Layout, ports: Ports) -> Result<Program> {
 }
 
 /// The process that finds pods for Prometheus: this program again.
-pub(super) fn pod_discovery() -> Result<Program> {
-    let path = std::env::current_exe().map_err(Error::file("find", "the running program"))?;
-    Ok(Program::new("pod-discovery", path, vec!["discover-pods".to_owned()]))
+pub(super) fn pod_discovery(local_cluster: &Path) -> Program {
+    Program::new(
+        "pod-discovery",
+        local_cluster.to_owned(),
+        vec!["discover-pods".to_owned()],
+    )
 }
 
 /// The UI of Temporal as a process of the host, so that it outlives restarts of the server.

@@ -67,6 +67,11 @@ pub fn holds_archives(dir: &Path) -> bool {
     !archives_of(dir).is_empty()
 }
 
+/// Gives an imported image another name, as if a registry had served it to the node.
+pub fn tag_image(layout: &Layout, image: &str, name: &str) -> Result<()> {
+    ctr(layout, &["images", "tag", "--force", image, name]).map(drop)
+}
+
 fn archives_of(dir: &Path) -> Vec<PathBuf> {
     let entries = fs::read_dir(dir).into_iter().flatten().flatten();
     let mut archives: Vec<PathBuf> = entries.map(|entry| entry.path()).collect();

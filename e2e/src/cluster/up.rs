@@ -15,8 +15,9 @@ use super::{addons, command, components, network, outside, pki, ports, temporal}
 /// The Temporal namespace that everyone expects.
 const TEMPORAL_NAMESPACE: &str = "default";
 
-/// Brings the cluster up and reports each lap to `lap`: seconds since the start, and what has been reached.
-pub async fn up(layout: &Layout, lap: impl Fn(Duration, &str)) -> Result<Ports> {
+/// Brings the cluster up and reports each lap to `lap`: seconds since the start, and what has been reached. `local_cluster` is the
+/// program of that name: one of the components is a verb of it.
+pub async fn up(layout: &Layout, local_cluster: &Path, lap: impl Fn(Duration, &str)) -> Result<Ports> {
     let start = Instant::now();
     let lap = |what: &str| lap(start.elapsed(), what);
     require_root()?;
@@ -74,7 +75,7 @@ pub async fn up(layout: &Layout, lap: impl Fn(Duration, &str)) -> Result<Ports> 
     node_ready(layout, &client).await?;
     lap("node ready");
 
-    ensure(layout, &components::pod_discovery()?)?;
+    ensure(layout, &components::pod_discovery(local_cluster))?;
     ensure(layout, &components::prometheus(layout, ports)?)?;
     ensure(layout, &components::temporal_ui(layout)?)?;
     addons::dns_ready(layout, &client).await?;
