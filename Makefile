@@ -9,6 +9,10 @@ CACHE := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/temporal-fleet
 HELM := $(CACHE)/bin/helm
 DENY := $(CACHE)/cargo-deny/bin/cargo-deny
 MUSL := x86_64-unknown-linux-musl
+# Where the local cluster serves Temporal.
+TEMPORAL := 10.96.0.20:7233
+# CARGO_TARGET_DIR is Cargo's own variable for a target directory elsewhere.
+IMAGES := $(or $(CARGO_TARGET_DIR),target)/images
 CLUSTER := cargo run -q -p fleet-e2e --bin local-cluster --
 export PATH := $(CACHE)/bin:$(PATH)
 
@@ -40,14 +44,25 @@ cluster-up: setup ## bring the local cluster up; prints the line that points kub
 cluster-down: ## take the local cluster down; caches stay
 	$(CLUSTER) down
 
-test: test-unit $(if $(FOREIGN),$(HELM),setup images) ## unit tests, then the kinds, the chart, bad input and the loop on a real cluster
-	$(USE_CLUSTER); cargo test -q -p fleet-e2e --test crd --test chart --test bad_input --test loop -- --test-threads=1
+test: test-unit $(if $(FOREIGN),$(HELM),setup images) ## unit tests, then everything on the real parts: kinds, chart, bad input, the loop, faults, the pages
+	$(if $(FOREIGN),,cargo test -q -p fleet-e2e --test residue)
+	$(USE_CLUSTER); cargo test -q -p fleet-e2e --test crd --test chart --test bad_input --test by_hand --test loop -- --test-threads=3
+	$(if $(FOREIGN),,$(LOCAL_TESTS))
+
+# What needs the local cluster: its guard, its Temporal, and faults that a cluster of yours should not meet. The last one ends with
+# the cluster down, as the quickstart does.
+define LOCAL_TESTS
+cargo test -q -p fleet-e2e --test cluster
+	TEMPORAL_TEST_ADDRESS=$(TEMPORAL) cargo test -q --workspace --exclude fleet-e2e --features fleet-temporal/real-server --test contract_server
+	cargo test -q -p fleet-e2e --test faults -- --test-threads=1
+	cargo test -q -p fleet-e2e --test pages
+endef
 
 test-unit: ## what needs no cluster: units, properties, golden plans and manifests
 	cargo test -q --workspace --tests --exclude fleet-e2e
 	cargo test -q -p fleet-e2e --lib --bins
 
-test-faults: $(if $(FOREIGN),$(HELM),setup images) ## faults on a real cluster: minutes without Temporal, kills, drift (~30 min)
+test-faults: $(if $(FOREIGN),$(HELM),setup images) ## all faults on a real cluster, the long ones too (~15 min)
 	$(USE_CLUSTER); cargo test -q -p fleet-e2e --test faults -- --test-threads=1 --include-ignored
 
 lint: $(HELM) ## formatting, clippy, dependency arrows, generated files, chart
@@ -63,7 +78,7 @@ audit: $(DENY) ## licences, sources, bans; advisories if their database can be h
 
 images: ## static binaries and their OCI archives under target/images
 	@rustup target list --installed | grep -qx $(MUSL) || rustup target add $(MUSL)
-	cargo run -q -p fleet-e2e --bin image -- all target/images
+	cargo run -q -p fleet-e2e --bin image -- all $(IMAGES)
 
 generate: ## write the generated files: custom resource definitions, their copies in the chart, reference tables
 	cargo run -q -p fleet-crds --bin crdgen

@@ -10,7 +10,7 @@ use crate::{
 };
 use anyhow::{Context as _, Result};
 use serde_json::{Value, json};
-use tokio::time::Instant;
+use tokio::{sync::OnceCell, time::Instant};
 
 /// From apply to Ready, with a cold image and a busy machine.
 pub const READY: Duration = Duration::from_mins(2);
@@ -32,10 +32,13 @@ pub struct Bed {
     _way: temporal::Way,
 }
 
-/// The cluster with the operator in it.
+/// The cluster with the operator in it. Installed once by each test program: Helm refuses two upgrades of one release at a time, and
+/// tests may run side by side.
 pub async fn cluster() -> Result<Access> {
+    static INSTALLED: OnceCell<()> = OnceCell::const_new();
     let access = Access::open(None).await?;
-    operator::install(&access, &image(&access), &[])
+    INSTALLED
+        .get_or_try_init(async || operator::install(&access, &image(&access), &[]).await)
         .await
         .context("installing the operator")?;
     Ok(access)

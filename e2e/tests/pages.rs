@@ -3,7 +3,6 @@
 
 use std::{
     fs,
-    os::unix::fs::symlink,
     path::{Path, PathBuf},
     process::Stdio,
 };
@@ -19,8 +18,6 @@ use tokio::process::Command;
 
 /// The two commands that are long runs of their own: the page is checked for naming targets that exist.
 const RUNS_OF_THEIR_OWN: [&str; 2] = ["make demo\n", "make test\n"];
-/// Files of a fresh clone that the test does not clone.
-const SHARED: &str = "target";
 
 #[tokio::test]
 async fn the_commands_of_readme_and_quickstart_work_in_a_fresh_clone() -> Result<()> {
@@ -90,11 +87,15 @@ async fn bash(clone: &Path, script: &str, cluster: Option<&Layout>) -> Result<()
     command
         .args(["-c", script])
         .current_dir(clone)
+        .env("CARGO_TARGET_DIR", fs::canonicalize(catalog::target_dir())?)
         .env_remove("KUBECONFIG")
         .env_remove("MAKEFLAGS")
         .env_remove("MAKELEVEL")
         .stdin(Stdio::null())
         .kill_on_drop(true);
+    for name in catalog::crate_variables() {
+        command.env_remove(name);
+    }
     let bin = Layout::of_user()?.cache().join("bin");
     let path = std::env::var("PATH").unwrap_or_default();
     let foreign: Vec<_> = path.split(':').filter(|dir| Path::new(dir) != bin).collect();
@@ -113,7 +114,7 @@ async fn bash(clone: &Path, script: &str, cluster: Option<&Layout>) -> Result<()
     Ok(())
 }
 
-/// A clone of what is committed, next to the build output of this tree, so that only what differs is compiled again.
+/// A clone of what is committed. It shares the build output of this tree, so that only what differs is compiled again.
 async fn clone() -> Result<PathBuf> {
     let source = fs::canonicalize(operator::source_tree())?;
     let target = fs::canonicalize(catalog::target_dir())?;
@@ -127,7 +128,6 @@ async fn clone() -> Result<PathBuf> {
         .status()
         .await?;
     ensure!(cloned.success(), "git clone {from} {to}");
-    symlink(&target, clone.join(SHARED))?;
     let files = Command::new("git")
         .args(["ls-files", "-z"])
         .current_dir(&clone)

@@ -83,7 +83,11 @@ pub fn build_binaries() -> Result<(), Error> {
                 --bin temporal-fleet-operator --example data_processing";
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
-    let status = Command::new(cargo)
+    let mut command = Command::new(cargo);
+    for name in crate_variables() {
+        command.env_remove(name);
+    }
+    let status = command
         .args(args.split_whitespace())
         .current_dir(&workspace)
         .status()
@@ -93,6 +97,14 @@ pub fn build_binaries() -> Result<(), Error> {
     } else {
         Err(Error::Build { status })
     }
+}
+
+/// The variables by which cargo tells a program that it runs which crate it is. A cargo within must not see them: build scripts of
+/// dependencies look at them, and half of the tree would be compiled again.
+pub fn crate_variables() -> impl Iterator<Item = String> {
+    const PREFIXES: [&str; 4] = ["CARGO_PKG_", "CARGO_MANIFEST_", "CARGO_BIN_EXE_", "CARGO_CRATE_"];
+    let names = std::env::vars_os().filter_map(|(name, _)| name.into_string().ok());
+    names.filter(|name| PREFIXES.iter().any(|prefix| name.starts_with(prefix)))
 }
 
 /// Files whose change makes an image stale.

@@ -51,6 +51,9 @@ impl Arrange for Server {
             identity: identity.to_owned(),
             ..Default::default()
         };
+        // The server refuses a long poll without a deadline.
+        let mut request = tonic::Request::new(request);
+        request.set_timeout(Duration::from_secs(30));
         // A long poll on an empty queue: it is enough that it arrived.
         let poll = self.0.clone();
         let poll = async move { poll.clone().poll_workflow_task_queue(request).await };
