@@ -2,36 +2,37 @@
 {{- define "temporal-fleet.rules" -}}
 # The spec of the two kinds is never written.
 - apiGroups: [temporal-fleet.dev]
-  resources: [temporalworkers, temporalconnections]
+  resources: [temporalworkers]
   verbs: [get, list, watch]
+- apiGroups: [temporal-fleet.dev]
+  resources: [temporalconnections]
+  verbs: [list, watch]
 - apiGroups: [temporal-fleet.dev]
   resources: [temporalworkers/status, temporalconnections/status]
   verbs: [patch]
+# Children are deleted by the garbage collector, after their fleet: the operator deletes nothing.
 - apiGroups: [apps]
   resources: [deployments]
-  verbs: [get, list, watch, create, patch, delete]
+  verbs: [get, list, watch, create, patch]
 # The size has a field manager of its own, through this subresource.
 - apiGroups: [apps]
   resources: [deployments/scale]
   verbs: [patch]
-- apiGroups: [apps]
-  resources: [replicasets]
-  verbs: [get, list, watch]
-# Deletion cost and quarantine; a pod is deleted once its drain is over.
+# Patched for the deletion cost only.
 - apiGroups: [""]
   resources: [pods]
-  verbs: [get, list, watch, patch, delete]
+  verbs: [list, watch, patch]
 - apiGroups: [policy]
   resources: [poddisruptionbudgets]
-  verbs: [get, list, watch, create, patch, delete]
+  verbs: [get, list, watch, create, patch]
 # By name only: what a connection references, and the fleet's own `<fleet>-control`.
 - apiGroups: [""]
   resources: [secrets]
   verbs: [get, create, patch]
 - apiGroups: [events.k8s.io]
   resources: [events]
-  verbs: [create, patch]
+  verbs: [create]
 - apiGroups: [metrics.k8s.io]
   resources: [pods]
-  verbs: [get, list]
+  verbs: [list]
 {{- end -}}

@@ -6,7 +6,6 @@
 
 use std::fmt::Debug;
 
-use jiff::Timestamp;
 use k8s_openapi::{
     api::{apps::v1::Deployment, autoscaling::v1::Scale},
     apimachinery::pkg::apis::meta::v1::ObjectMeta,
@@ -247,30 +246,6 @@ pub async fn apply_scale(
             api.patch_scale(name, &params, &Patch::Apply(&body)),
         )
         .await
-}
-
-/// Restarts the pods of a Deployment in place, as `kubectl rollout restart` does: stamps the template with a time.
-///
-/// # Errors
-/// As for [`apply_part`].
-pub async fn stamp_template(
-    cluster: &Cluster,
-    api: &Api<Deployment>,
-    manager: &str,
-    live: &Deployment,
-    annotation: &str,
-    at: Timestamp,
-) -> Result<Deployment, Error> {
-    let fields = json!({"spec": {"template": {"metadata": {"annotations": {annotation: at.to_string()}}}}});
-    apply_part(
-        cluster,
-        api,
-        manager,
-        &live.name_any(),
-        &fields,
-        &Precondition::same_object(&live.metadata),
-    )
-    .await
 }
 
 fn partial<K: Resource<DynamicType = ()>>(

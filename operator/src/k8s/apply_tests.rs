@@ -133,24 +133,6 @@ async fn a_part_of_an_object_that_may_be_another_is_not_sent() {
     assert!(calls.take().is_empty(), "it would create an object");
 }
 
-#[tokio::test]
-async fn a_restart_stamps_the_template_of_the_object_that_was_seen() {
-    let (cluster, calls) = mock(Answer::echo);
-    let api = Api::<Deployment>::namespaced(cluster.client(), "ns");
-    let mut live = deployment();
-    live.metadata.uid = Some("u1".into());
-    let at: Timestamp = "2026-11-22T12:00:00Z".parse().unwrap();
-    stamp_template(&cluster, &api, "m", &live, "temporal-fleet.dev/restarted", at)
-        .await
-        .unwrap();
-    let body = calls.take()[0].body.clone();
-    assert_eq!(body["metadata"], json!({"name": "orders", "uid": "u1"}));
-    assert_eq!(
-        body["spec"]["template"]["metadata"]["annotations"]["temporal-fleet.dev/restarted"],
-        "2026-11-22T12:00:00Z"
-    );
-}
-
 #[test]
 fn the_hash_follows_the_content_and_nothing_else() {
     let one = Rendered::new(&deployment()).unwrap();

@@ -1,6 +1,8 @@
 //! What every rendered manifest must keep: a namespace, bounded names, labels, rights without wildcards, a pod that passes
 //! Pod Security `restricted`.
 
+use std::collections::BTreeSet;
+
 use serde_json::Value;
 
 /// Kinds without a namespace that the chart may render.
@@ -21,6 +23,32 @@ const NEVER: &[(&str, &str)] = &[
     ("mutatingwebhookconfigurations", "*"),
     ("customresourcedefinitions", "*"),
 ];
+
+/// Rights that the operator uses in the namespaces of fleets: `(API group, resource, verbs)`.
+const USED: &[(&str, &str, &[&str])] = &[
+    ("temporal-fleet.dev", "temporalworkers", &["get", "list", "watch"]),
+    ("temporal-fleet.dev", "temporalworkers/status", &["patch"]),
+    ("temporal-fleet.dev", "temporalconnections", &["list", "watch"]),
+    ("temporal-fleet.dev", "temporalconnections/status", &["patch"]),
+    // Server-side apply of what is not there yet asks for `create` as well.
+    ("apps", "deployments", &["create", "get", "list", "patch", "watch"]),
+    ("apps", "deployments/scale", &["patch"]),
+    (
+        "policy",
+        "poddisruptionbudgets",
+        &["create", "get", "list", "patch", "watch"],
+    ),
+    ("", "pods", &["list", "patch", "watch"]),
+    ("", "secrets", &["create", "get", "patch"]),
+    ("events.k8s.io", "events", &["create"]),
+    ("metrics.k8s.io", "pods", &["list"]),
+];
+
+/// Rights that it uses in its own namespace, for the election.
+const USED_TO_LEAD: &[(&str, &str, &[&str])] = &[("coordination.k8s.io", "leases", &["create", "get", "update"])];
+
+/// Label of roles for people, which say nothing of the operator's own rights.
+const AGGREGATED: &str = "/metadata/labels/rbac.authorization.k8s.io~1aggregate-to-admin";
 
 /// Checks one rendering.
 pub(super) fn findings(documents: &[Value], namespace: &str) -> Vec<String> {
@@ -49,7 +77,13 @@ pub(super) fn findings(documents: &[Value], namespace: &str) -> Vec<String> {
             }
         }
         match kind {
-            "Role" | "ClusterRole" => rights(document).into_iter().for_each(&mut say),
+            "Role" | "ClusterRole" => {
+                rights(document).into_iter().for_each(&mut say);
+                if document.pointer(AGGREGATED).is_none() {
+                    let used = if name.ends_with("-leader") { USED_TO_LEAD } else { USED };
+                    differences(document, used).into_iter().for_each(&mut say);
+                }
+            }
             "Deployment" => pod(document).into_iter().for_each(&mut say),
             "CustomResourceDefinition" if text(document, "/metadata/name").is_empty() => say("has no name".to_owned()),
             _ => {}
@@ -95,6 +129,28 @@ fn rights(role: &Value) -> Vec<String> {
         }
     }
     found
+}
+
+/// What the operator may do and never does, and the other way round.
+fn differences(role: &Value, used: &[(&str, &str, &[&str])]) -> Vec<String> {
+    let right = |group: &str, resource: &str, verb: &str| format!("{verb} on {resource} of {group:?}");
+    let used: BTreeSet<String> = used
+        .iter()
+        .flat_map(|(group, resource, verbs)| verbs.iter().map(move |verb| right(group, resource, verb)))
+        .collect();
+    let mut given = BTreeSet::new();
+    for rule in role.get("rules").and_then(Value::as_array).into_iter().flatten() {
+        for group in strings(rule, "apiGroups") {
+            for resource in strings(rule, "resources") {
+                given.extend(strings(rule, "verbs").iter().map(|verb| right(&group, &resource, verb)));
+            }
+        }
+    }
+    let unused = given
+        .difference(&used)
+        .map(|right| format!("gives {right}, which nothing uses"));
+    let missing = used.difference(&given).map(|right| format!("lacks {right}"));
+    unused.chain(missing).collect()
 }
 
 /// Pod Security `restricted`, and what an operator's pod needs beyond it.
@@ -195,8 +251,33 @@ mod tests {
                 "{rule}: {found:?}"
             );
         }
-        let harmless = json!({"apiGroups": [""], "resources": ["secrets"], "verbs": ["get", "create", "patch"]});
-        assert_eq!(findings(&[role(&harmless)], "n"), Vec::<String>::new());
+    }
+
+    #[test]
+    fn the_operator_has_the_rights_that_it_uses_and_no_other() {
+        let lease = |verbs: &[&str]| {
+            let mut role =
+                role(&json!({"apiGroups": ["coordination.k8s.io"], "resources": ["leases"], "verbs": verbs}));
+            role["metadata"]["name"] = json!("tf-leader");
+            role
+        };
+        let findings = |verbs: &[&str]| findings(&[lease(verbs)], "n");
+        assert_eq!(findings(&["create", "get", "update"]), Vec::<String>::new());
+        assert_eq!(
+            findings(&["create", "get", "patch"]),
+            [
+                r#"Role tf-leader: gives patch on leases of "coordination.k8s.io", which nothing uses"#,
+                r#"Role tf-leader: lacks update on leases of "coordination.k8s.io""#,
+            ]
+        );
+    }
+
+    #[test]
+    fn roles_for_people_are_not_measured_by_the_operator() {
+        let mut people =
+            role(&json!({"apiGroups": ["temporal-fleet.dev"], "resources": ["temporalworkers"], "verbs": ["delete"]}));
+        people["metadata"]["labels"]["rbac.authorization.k8s.io/aggregate-to-admin"] = json!("true");
+        assert_eq!(findings(&[people], "n"), Vec::<String>::new());
     }
 
     #[test]
