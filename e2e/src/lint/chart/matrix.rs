@@ -72,6 +72,7 @@ fn all_knobs() -> Value {
         "fullnameOverride": "fleets",
         "commonLabels": {"team": "platform"},
         "instance": "blue",
+        "watchLabelSelector": "tier in (prod, stage),shard=a",
         "replicaCount": 2,
         "logLevel": "info,kube=debug",
         "logFormat": "text",

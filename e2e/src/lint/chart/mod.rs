@@ -7,6 +7,8 @@ mod manifests;
 mod matrix;
 mod values;
 
+use std::collections::BTreeSet;
+
 pub use helm::{Error, Helm};
 pub use matrix::{Case, cases};
 
@@ -19,8 +21,10 @@ pub fn findings(helm: &Helm) -> Result<Vec<String>, Error> {
     let defaults = helm.default_values()?;
     let mut found = values::findings(helm, &defaults)?;
     let help = flags::help(helm)?;
+    let mut given = BTreeSet::new();
     for case in cases(&defaults) {
         let documents = helm.render(NAMESPACE, &case.values)?;
+        given.extend(flags::given(&documents).into_iter().map(str::to_owned));
         found.extend(
             manifests::findings(&documents, NAMESPACE)
                 .into_iter()
@@ -28,5 +32,7 @@ pub fn findings(helm: &Helm) -> Result<Vec<String>, Error> {
                 .map(|finding| format!("with {}: {finding}", case.name)),
         );
     }
+    let given = given.iter().map(String::as_str).collect();
+    found.extend(flags::never_given(&given, &help));
     Ok(found)
 }
