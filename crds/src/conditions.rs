@@ -89,8 +89,6 @@ documented_enum! {
         RolloutRunning,
         /// Pods are being replaced because the credentials changed.
         CredentialRestart,
-        /// The object is being deleted.
-        Deleting,
         /// Nothing is left to do.
         UpToDate,
 
@@ -110,8 +108,6 @@ documented_enum! {
         TLSHandshakeFailed,
         /// The operator may not connect to this address.
         AddressNotAllowed,
-        /// The Temporal server lacks a call that is needed.
-        ServerTooOld,
         /// Temporal does not know the Temporal namespace.
         TemporalNamespaceNotFound,
         /// The pod template uses reserved names, or pods cannot be made from it.
@@ -124,8 +120,6 @@ documented_enum! {
         QuotaExceeded,
         /// No progress within progressDeadlineSeconds.
         ProgressDeadlineExceeded,
-        /// Another manager owns a field that we need.
-        FieldConflict,
         /// An object of that name exists and is not ours.
         NameTaken,
         /// No node has room for a pod.
@@ -145,16 +139,12 @@ documented_enum! {
         SignalsValid,
         /// Some signals are missing; decisions rest on the others.
         SignalsDegraded,
-        /// Queues are read less often, to stay within the budget of requests.
-        PollBudgetStretched,
         /// Needed signals are missing; the size stays.
         SignalsUnknown,
         /// Recommendations are published only.
         DryRun,
         /// No autoscaling, or its mode is Off.
         TurnedOff,
-        /// Someone else changes the size.
-        ReplicasOwnedByOther,
         /// An older fleet scales by the same queue; this one keeps its size.
         QueueClaimedByOther,
 
@@ -184,7 +174,6 @@ pub const STALLED_REASONS: &[Reason] = &[
     R::Unauthenticated,
     R::TLSHandshakeFailed,
     R::AddressNotAllowed,
-    R::ServerTooOld,
     R::TemporalNamespaceNotFound,
     R::PodTemplateInvalid,
     R::ImagePullFailed,
@@ -192,7 +181,6 @@ pub const STALLED_REASONS: &[Reason] = &[
     R::NoPollers,
     R::QuotaExceeded,
     R::ProgressDeadlineExceeded,
-    R::FieldConflict,
     R::NameTaken,
     R::Unschedulable,
 ];
@@ -207,7 +195,6 @@ const CONNECTION_STALLED: &[Reason] = &[
     R::Unauthenticated,
     R::TLSHandshakeFailed,
     R::AddressNotAllowed,
-    R::ServerTooOld,
     R::TemporalNamespaceNotFound,
 ];
 
@@ -216,11 +203,11 @@ impl ConditionType {
     pub fn true_reasons(self) -> &'static [Reason] {
         match self {
             Self::Ready => &[R::Available, R::ScaledToZero, R::Connected],
-            Self::Reconciling => &[R::NewGeneration, R::RolloutRunning, R::CredentialRestart, R::Deleting],
+            Self::Reconciling => &[R::NewGeneration, R::RolloutRunning, R::CredentialRestart],
             Self::Stalled => STALLED_REASONS,
             Self::ConnectionReady => &[R::Connected],
             Self::PollersReady => &[R::Polling, R::ScaledToZero],
-            Self::ScalingActive => &[R::SignalsValid, R::SignalsDegraded, R::PollBudgetStretched],
+            Self::ScalingActive => &[R::SignalsValid, R::SignalsDegraded],
             Self::ScalingLimited => &[
                 R::AtMaxReplicas,
                 R::AtMinReplicas,
@@ -246,13 +233,7 @@ impl ConditionType {
             Self::Stalled => &[R::NoError],
             Self::ConnectionReady => CONNECTION_STALLED,
             Self::PollersReady => &[R::NoPollers, R::QueueNotPolled],
-            Self::ScalingActive => &[
-                R::SignalsUnknown,
-                R::DryRun,
-                R::TurnedOff,
-                R::ReplicasOwnedByOther,
-                R::QueueClaimedByOther,
-            ],
+            Self::ScalingActive => &[R::SignalsUnknown, R::DryRun, R::TurnedOff, R::QueueClaimedByOther],
             Self::ScalingLimited => &[R::WithinBounds],
         }
     }

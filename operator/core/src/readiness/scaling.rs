@@ -1,0 +1,64 @@
+//! `ScalingActive` and `ScalingLimited`: the scaling law's own words.
+
+use super::{ConditionType, Input, Reason, Truth, Verdict};
+use crate::autoscale::{Limited, ScalingActive};
+use crate::desired::Size;
+
+/// Whether the autoscaler may act.
+pub(super) fn scaling_active(input: &Input) -> Verdict {
+    let condition = ConditionType::ScalingActive;
+    if let Some(other) = &input.world.claimed_by {
+        let message = format!("{other} is older and scales for a queue of this fleet; this one runs at spec.replicas");
+        return Verdict::new(condition, Truth::False, Reason::QueueClaimedByOther, message);
+    }
+    if let Size::Fixed { turned_off: true, .. } = input.desired.size {
+        return Verdict::new(
+            condition,
+            Truth::False,
+            Reason::TurnedOff,
+            "autoscaling.mode is \"Off\"; spec.replicas is the size",
+        );
+    }
+    let Some(scaling) = &input.scaling else {
+        return if input.desired.size.policy().is_none() {
+            Verdict::new(
+                condition,
+                Truth::False,
+                Reason::TurnedOff,
+                "no autoscaling; spec.replicas is the size",
+            )
+        } else {
+            Verdict::new(
+                condition,
+                Truth::Unknown,
+                Reason::NotObserved,
+                "nothing was measured yet",
+            )
+        };
+    };
+    let (truth, reason) = match scaling.active {
+        ScalingActive::SignalsValid => (Truth::True, Reason::SignalsValid),
+        ScalingActive::SignalsDegraded => (Truth::True, Reason::SignalsDegraded),
+        ScalingActive::SignalsUnknown => (Truth::False, Reason::SignalsUnknown),
+        ScalingActive::DryRun => (Truth::False, Reason::DryRun),
+        ScalingActive::TurnedOff => (Truth::False, Reason::TurnedOff),
+    };
+    Verdict::new(condition, truth, reason, scaling.active_message)
+}
+
+/// Whether something other than the demand set the size.
+pub(super) fn scaling_limited(input: &Input) -> Verdict {
+    let condition = ConditionType::ScalingLimited;
+    let Some(scaling) = &input.scaling else {
+        return Verdict::new(condition, Truth::False, Reason::WithinBounds, "the size is fixed");
+    };
+    let (truth, reason) = match scaling.limited {
+        Limited::WithinBounds => (Truth::False, Reason::WithinBounds),
+        Limited::AtMaxReplicas => (Truth::True, Reason::AtMaxReplicas),
+        Limited::AtMinReplicas => (Truth::True, Reason::AtMinReplicas),
+        Limited::LimitedByBehavior => (Truth::True, Reason::LimitedByBehavior),
+        Limited::RateLimited => (Truth::True, Reason::RateLimited),
+        Limited::PollerBound => (Truth::True, Reason::PollerBound),
+    };
+    Verdict::new(condition, truth, reason, scaling.limited_message)
+}
