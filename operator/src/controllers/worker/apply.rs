@@ -37,6 +37,9 @@ pub enum Error {
     /// The `TemporalWorker` is gone, or another one has its name: this pass rests on what is no more.
     #[error("the TemporalWorker was deleted or replaced meanwhile")]
     Gone,
+    /// The Deployment is another one, or another size was written to it: the step rests on what is no more.
+    #[error("the Deployment was replaced or resized meanwhile")]
+    Resized,
     /// The certificate of `WorkerControl` could not be made.
     #[error("failed to make the WorkerControl certificate: {0}")]
     Certificate(String),
@@ -149,18 +152,58 @@ async fn one(ctx: &Context, fleet: &Fleet<'_>, valid: &Valid, step: &Step) -> Re
             }
         }
         Step::Scale {
-            from: _,
+            from,
             to,
             uid,
             resource_version,
             why: _,
         } => {
-            let unchanged = Precondition {
-                uid: Some(uid.clone()),
-                resource_version: Some(resource_version.clone()),
+            let unchanged = if to < from {
+                // What may end work rests on everything that was seen: any write since then is a conflict.
+                Precondition {
+                    uid: Some(uid.clone()),
+                    resource_version: Some(resource_version.clone()),
+                }
+            } else {
+                // Pods that start rewrite the Deployment's status every moment, and the watch lags behind.
+                let api: Api<Deployment> = Api::namespaced(ctx.client(), &namespace);
+                let live = read::get(&ctx.cluster, &api, &name).await?;
+                live.as_ref()
+                    .and_then(|live| same_size(live, uid, *from))
+                    .ok_or(Error::Resized)?
             };
             apply_scale(&ctx.cluster, &namespace, &name, names::MANAGER_SCALE, *to, &unchanged).await?;
         }
     }
     Ok(())
+}
+
+/// The version to write over, if the Deployment still is the one that was seen and has the size that was seen.
+fn same_size(live: &Deployment, uid: &str, replicas: u32) -> Option<Precondition> {
+    let size = live.spec.as_ref().and_then(|spec| spec.replicas).unwrap_or(1);
+    let same = live.metadata.uid.as_deref() == Some(uid) && u32::try_from(size) == Ok(replicas);
+    same.then(|| Precondition::unchanged(&live.metadata))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_size_is_written_over_the_version_read_only_if_size_and_object_are_those_seen() {
+        let live: Deployment = serde_json::from_value(json!({
+            "metadata": {"name": "orders", "uid": "u1", "resourceVersion": "9"},
+            "spec": {"replicas": 3, "selector": {}, "template": {}},
+        }))
+        .unwrap();
+        let wanted = Precondition {
+            uid: Some("u1".into()),
+            resource_version: Some("9".into()),
+        };
+        assert_eq!(same_size(&live, "u1", 3), Some(wanted));
+        assert_eq!(same_size(&live, "u2", 3), None, "another object of the same name");
+        assert_eq!(same_size(&live, "u1", 2), None, "somebody else set a size");
+    }
 }

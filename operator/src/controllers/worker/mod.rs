@@ -46,7 +46,7 @@ impl Error {
     pub fn class(&self) -> Class {
         match self {
             Self::Apply(apply::Error::Call(error)) | Self::Report(error) => error.class(),
-            Self::Apply(apply::Error::Gone) => Class::Conflict,
+            Self::Apply(apply::Error::Gone | apply::Error::Resized) => Class::Conflict,
             Self::Apply(apply::Error::Certificate(_)) => Class::Bug,
         }
     }
