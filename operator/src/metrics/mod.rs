@@ -1,6 +1,7 @@
 //! Metrics of the operator, in a registry of their own. Names of controller-runtime where it has them, so that existing dashboards
 //! work. Never a label `namespace`, never a pod's name; seconds and ratios.
 
+mod latency;
 pub mod series;
 
 use std::sync::Arc;

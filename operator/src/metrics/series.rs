@@ -3,8 +3,11 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use fleet_core::PodView;
 use prometheus::core::{Collector, Desc};
-use prometheus::proto::{Counter, Gauge, LabelPair, Metric, MetricFamily, MetricType};
+use prometheus::proto::{Bucket, Counter, Gauge, Histogram, LabelPair, Metric, MetricFamily, MetricType};
+
+use super::latency::{Buckets, Latencies};
 
 /// What a series measures, by name: type and help. A closed set.
 const HELP: &[(&str, Kind, &str)] = &[
@@ -127,6 +130,13 @@ const HELP: &[(&str, Kind, &str)] = &[
     ),
 ];
 
+/// Name and help of the one histogram that is summed over pods.
+const LATENCY: (&str, &str) = (
+    "temporal_fleet_task_queue_schedule_to_start_seconds",
+    "Time from scheduling a task to a worker starting it, as the pods report it. Alert on a 99th percentile above the objective. \
+     Pods report buckets only: the sum is not known.",
+);
+
 /// Type of a series.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
@@ -175,6 +185,9 @@ type Counters = BTreeMap<(&'static str, Vec<(&'static str, String)>), f64>;
 struct Object {
     gauges: Vec<Sample>,
     counters: Counters,
+    latencies: Latencies,
+    /// Labels of the fleet in [`LATENCY`].
+    fleet: Vec<(&'static str, String)>,
 }
 
 /// All series, by the UID of their object.
@@ -206,6 +219,14 @@ impl Series {
             .or_default() += 1.0;
     }
 
+    /// Adds what the pods of a fleet report of their queues' schedule-to-start. `fleet` are the labels beside queue and type.
+    pub fn latencies(&self, uid: &str, fleet: &[(&'static str, &str)], pods: &[PodView]) {
+        let mut objects = self.lock();
+        let object = objects.entry(uid.to_owned()).or_default();
+        object.fleet = owned(fleet);
+        object.latencies.observe(pods);
+    }
+
     /// The object is gone.
     pub fn remove(&self, uid: &str) {
         self.lock().remove(uid);
@@ -232,7 +253,16 @@ impl Collector for Registered {
 
     fn collect(&self) -> Vec<MetricFamily> {
         let mut families: BTreeMap<&str, Vec<Metric>> = BTreeMap::new();
+        let mut latencies = Vec::new();
         for object in self.0.lock().values() {
+            for ((queue, task_type), buckets) in object.latencies.sums() {
+                let mut labels = object.fleet.clone();
+                labels.push(("task_queue", queue.clone()));
+                labels.push(("task_type", task_type.as_str().to_owned()));
+                let mut metric = labelled(&labels);
+                metric.set_histogram(histogram(buckets));
+                latencies.push(metric);
+            }
             for Sample { name, labels, value } in &object.gauges {
                 families
                     .entry(name)
@@ -246,6 +276,14 @@ impl Collector for Registered {
                     .push(metric(labels, *value, Kind::Counter));
             }
         }
+        let latency = (!latencies.is_empty()).then(|| {
+            let mut family = MetricFamily::default();
+            family.set_name(LATENCY.0.to_owned());
+            family.set_help(LATENCY.1.to_owned());
+            family.set_field_type(MetricType::HISTOGRAM);
+            family.set_metric(latencies);
+            family
+        });
         families
             .into_iter()
             .map(|(name, metrics)| {
@@ -260,11 +298,32 @@ impl Collector for Registered {
                 family.set_metric(metrics);
                 family
             })
+            .chain(latency)
             .collect()
     }
 }
 
-fn metric(labels: &[(&'static str, String)], value: f64, kind: Kind) -> Metric {
+/// Cumulative, as the exposition wants it. Pods report no sum, and a wrong one would be worse than none.
+fn histogram(buckets: &Buckets) -> Histogram {
+    let mut count = 0_u64;
+    let mut cumulative = Vec::new();
+    for (index, more) in buckets.counts.iter().enumerate() {
+        count = count.saturating_add(*more);
+        if let Some(bound) = buckets.bounds.get(index) {
+            let mut bucket = Bucket::default();
+            bucket.set_upper_bound(*bound);
+            bucket.set_cumulative_count(count);
+            cumulative.push(bucket);
+        }
+    }
+    let mut histogram = Histogram::default();
+    histogram.set_bucket(cumulative);
+    histogram.set_sample_count(count);
+    histogram.set_sample_sum(f64::NAN);
+    histogram
+}
+
+fn labelled(labels: &[(&'static str, String)]) -> Metric {
     let mut pairs: Vec<_> = labels
         .iter()
         .map(|(name, value)| {
@@ -275,7 +334,11 @@ fn metric(labels: &[(&'static str, String)], value: f64, kind: Kind) -> Metric {
         })
         .collect();
     pairs.sort_by(|a, b| a.name().cmp(b.name()));
-    let mut metric = Metric::from_label(pairs);
+    Metric::from_label(pairs)
+}
+
+fn metric(labels: &[(&'static str, String)], value: f64, kind: Kind) -> Metric {
+    let mut metric = labelled(labels);
     match kind {
         Kind::Gauge => {
             let mut gauge = Gauge::default();
@@ -289,4 +352,46 @@ fn metric(labels: &[(&'static str, String)], value: f64, kind: Kind) -> Metric {
         }
     }
     metric
+}
+
+#[cfg(test)]
+mod tests {
+    use prometheus::{Encoder, Registry, TextEncoder};
+
+    use super::*;
+
+    #[test]
+    fn buckets_are_exported_cumulatively_and_the_sum_is_not_known() {
+        let mut family = MetricFamily::default();
+        family.set_name(LATENCY.0.to_owned());
+        family.set_field_type(MetricType::HISTOGRAM);
+        let mut metric = labelled(&[("worker", "a".to_owned())]);
+        metric.set_histogram(histogram(&Buckets {
+            bounds: vec![0.1, 1.0],
+            counts: vec![3, 2, 1],
+        }));
+        family.set_metric(vec![metric]);
+        let mut text = Vec::new();
+        TextEncoder::new().encode(&[family], &mut text).unwrap();
+        let text = String::from_utf8(text).unwrap();
+        let series = |suffix: &str, value: &str| format!("{}_{suffix} {value}\n", LATENCY.0);
+        for line in [
+            series(r#"bucket{worker="a",le="0.1"}"#, "3"),
+            series(r#"bucket{worker="a",le="1"}"#, "5"),
+            series(r#"bucket{worker="a",le="+Inf"}"#, "6"),
+            series(r#"count{worker="a"}"#, "6"),
+            series(r#"sum{worker="a"}"#, "NaN"),
+        ] {
+            assert!(text.contains(&line), "{line} is not in\n{text}");
+        }
+    }
+
+    #[test]
+    fn a_fleet_without_reports_has_no_histogram() {
+        let series = Arc::new(Series::new());
+        series.latencies("u", &[("worker", "a")], &[]);
+        let registry = Registry::new();
+        registry.register(Box::new(Registered(series))).unwrap();
+        assert!(registry.gather().is_empty());
+    }
 }

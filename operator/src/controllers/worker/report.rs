@@ -113,6 +113,10 @@ fn metrics(ctx: &Context, pass: &Pass<'_>, status: &TemporalWorkerStatus) {
         series.count(&uid, "temporal_fleet_autoscaler_decisions_total", &labels);
     }
     if let Some(world) = pass.world {
+        if let Some(pods) = world.pods.known() {
+            let temporal_namespace = ("temporal_namespace", worker.spec.temporal_namespace.as_str());
+            series.latencies(&uid, &[fleet[0], fleet[1], temporal_namespace], pods);
+        }
         for (source, failed) in [
             ("Temporal", world.queues.iter().any(|view| !view.stats.is_known())),
             (
