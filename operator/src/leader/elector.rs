@@ -29,7 +29,7 @@ pub enum Lost {
     TakenBy(String),
 }
 
-/// Whether this process leads, and for how long at least. Cheap to clone and to ask.
+/// Whether this process leads, and until when at least. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Leadership {
     until: watch::Receiver<Option<Instant>>,
@@ -41,19 +41,6 @@ impl Leadership {
         // Thirty years: far beyond any process, and representable on every clock.
         let (_, until) = watch::channel(Instant::now().checked_add(Duration::from_hours(24 * 365 * 30)));
         Self { until }
-    }
-
-    /// This process leads now.
-    pub fn is_leader(&self) -> bool {
-        self.is_leader_for(Duration::ZERO)
-    }
-
-    /// This process leads now and will do so for more than `at_least`, even if no further renewal succeeds. Ask with the deadline of
-    /// a call that the lease does not fence.
-    pub fn is_leader_for(&self, at_least: Duration) -> bool {
-        self.until
-            .borrow()
-            .is_some_and(|until| Instant::now().checked_add(at_least).is_some_and(|end| end < until))
     }
 
     /// Waits until this process leads. Never returns if the elector ended before.

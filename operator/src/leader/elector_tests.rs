@@ -14,6 +14,19 @@ const TIMING: Timing = Timing {
     retry_period: Duration::from_secs(2),
 };
 
+impl Leadership {
+    fn is_leader(&self) -> bool {
+        self.is_leader_for(Duration::ZERO)
+    }
+
+    /// It leads for more than `at_least`, even if no further renewal succeeds.
+    fn is_leader_for(&self, at_least: Duration) -> bool {
+        self.until
+            .borrow()
+            .is_some_and(|until| Instant::now().checked_add(at_least).is_some_and(|end| end < until))
+    }
+}
+
 /// A lease in memory. `cut` names identities whose calls never end.
 #[derive(Default)]
 struct Memory {

@@ -2,8 +2,7 @@
 //!
 //! The protocol is client-go's, over one `Lease`. `protocol` is pure and decides; `elector` does the calls and runs the clock.
 //! A leader that cannot renew in time ends the process: nothing that it still holds in memory may be written after that.
-//! The lease does not fence what is in flight: writes carry preconditions, and calls that the API server cannot refuse ask
-//! [`Leadership::is_leader_for`] first.
+//! The lease does not fence what is in flight: writes carry preconditions, and nothing is written to Temporal.
 
 mod elector;
 mod protocol;
