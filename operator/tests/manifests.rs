@@ -10,7 +10,7 @@ use serde::Deserialize;
 
 fn examples() -> Vec<(String, Vec<serde_yaml::Value>)> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples");
-    let mut files: Vec<_> = [root.clone(), root.join("demo")]
+    let mut files: Vec<_> = [root.clone(), root.join("demo"), root.join("python")]
         .iter()
         .flat_map(|folder| fs::read_dir(folder).expect("examples are there"))
         .map(|entry| entry.expect("readable").path())
@@ -24,10 +24,8 @@ fn examples() -> Vec<(String, Vec<serde_yaml::Value>)> {
             let documents = serde_yaml::Deserializer::from_str(&text)
                 .map(|document| serde_yaml::Value::deserialize(document).expect("YAML"))
                 .collect();
-            (
-                path.file_stem().expect("has a name").to_string_lossy().into_owned(),
-                documents,
-            )
+            let name = path.strip_prefix(&root).expect("below it").with_extension("");
+            (name.to_string_lossy().replace('/', "-"), documents)
         })
         .collect()
 }

@@ -1,0 +1,1 @@
+"""Data processing: the workflows and activities of the guide, as a fleet."""
