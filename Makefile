@@ -3,7 +3,7 @@
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup demo down cluster-up cluster-down test test-unit test-faults lint audit images generate fmt clean
+.PHONY: help setup demo down cluster-up cluster-down test test-unit test-faults test-python lint audit images image-python generate fmt clean
 
 CACHE := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/temporal-fleet
 HELM := $(CACHE)/bin/helm
@@ -13,6 +13,8 @@ MUSL := x86_64-unknown-linux-musl
 TEMPORAL := 10.96.0.20:7233
 # CARGO_TARGET_DIR is Cargo's own variable for a target directory elsewhere.
 IMAGES := $(or $(CARGO_TARGET_DIR),target)/images
+PYTHON := examples/python
+PYTHON_SITE := $(or $(CARGO_TARGET_DIR),$(CURDIR)/target)/python
 CLUSTER := cargo run -q -p fleet-e2e --bin local-cluster --
 export PATH := $(CACHE)/bin:$(PATH)
 
@@ -65,6 +67,11 @@ test-unit: ## what needs no cluster: units, properties, golden plans and manifes
 test-faults: $(if $(FOREIGN),$(HELM),setup images) ## all faults on a real cluster, the long ones too (~15 min)
 	$(USE_CLUSTER); cargo test -q -p fleet-e2e --test faults -- --test-threads=1 --include-ignored
 
+test-python: $(if $(FOREIGN),$(HELM),setup images image-python) ## the Python example: its unit tests, then its fleet on a real cluster (~10 min)
+	python3 -m pip install -q --disable-pip-version-check --require-hashes --upgrade --target $(PYTHON_SITE) -r $(PYTHON)/requirements.txt
+	cd $(PYTHON) && PYTHONPATH=$(PYTHON_SITE) python3 -m unittest
+	$(USE_CLUSTER); cargo test -q -p fleet-e2e --test python
+
 lint: $(HELM) ## formatting, clippy, dependency arrows, generated files, chart
 	cargo fmt --all --check
 	cargo clippy -q --workspace --all-targets -- -D warnings
@@ -79,6 +86,9 @@ audit: $(DENY) ## licences, sources, bans; advisories if their database can be h
 images: ## static binaries and their OCI archives under target/images
 	@rustup target list --installed | grep -qx $(MUSL) || rustup target add $(MUSL)
 	cargo run -q -p fleet-e2e --bin image -- all $(IMAGES)
+
+image-python: ## the Python example's OCI archive under target/images (root; once some minutes, then at once)
+	cargo run -q -p fleet-e2e --bin image -- python $(IMAGES)
 
 generate: ## write the generated files: custom resource definitions, their copies in the chart, reference tables
 	cargo run -q -p fleet-crds --bin crdgen

@@ -8,7 +8,8 @@ musl=x86_64-unknown-linux-musl
 
 # program:package, for each program that must be found; an installed one is taken as it is.
 wanted=(containerd:containerd ctr:containerd runc:runc iptables:iptables conntrack:conntrack prometheus:prometheus
-  ip:iproute2 mount:mount setsid:util-linux musl-gcc:musl-tools)
+  ip:iproute2 mount:mount setsid:util-linux musl-gcc:musl-tools
+  debootstrap:debootstrap python3:python3 pip3:python3-pip)
 export PATH=$PATH:/usr/sbin:/sbin:/usr/local/go/bin
 packages=()
 add() { case " ${packages[*]-} " in *" $1 "*) ;; *) packages+=("$1") ;; esac }
@@ -18,6 +19,8 @@ done
 # Bridged packets must pass iptables; a kernel with the code built in needs no module.
 [ -d /proc/sys/net/bridge ] || command -v modprobe > /dev/null || add kmod
 [ -x /usr/lib/cni/bridge ] && [ -x /usr/lib/cni/host-local ] || add containernetworking-plugins
+# Debian's own keys, which other distributions do not have: they sign what the image of the Python example is made of.
+[ -s /usr/share/keyrings/debian-archive-keyring.gpg ] || add debian-archive-keyring
 [ -s /etc/ssl/certs/ca-certificates.crt ] || add ca-certificates
 
 if [ ${#packages[@]} -gt 0 ]; then

@@ -55,9 +55,14 @@ pub fn image(access: &Access) -> OperatorImage {
 
 /// The demo's fleet under another name and on a queue of its own, and Temporal's address as its pods see it.
 pub fn manifest_of(name: &str, namespace: &str, queue: &str, change: &Value) -> Result<(Value, String)> {
-    let path = operator::source_tree().join("examples/demo");
+    manifest_in("examples/demo", name, namespace, queue, change)
+}
+
+/// The fleet in a folder of this source tree (`fleet.yaml`), under another name and on a queue of its own.
+fn manifest_in(folder: &str, name: &str, namespace: &str, queue: &str, change: &Value) -> Result<(Value, String)> {
+    let path = operator::source_tree().join(folder).join("fleet.yaml");
     let address = FleetManifest::read(&path)?.address;
-    let text = std::fs::read_to_string(path.join("fleet.yaml"))?;
+    let text = std::fs::read_to_string(path)?;
     let mut fleet = manifest::parse(&text)?
         .into_iter()
         .next()
@@ -73,10 +78,15 @@ pub fn manifest_of(name: &str, namespace: &str, queue: &str, change: &Value) -> 
 impl Bed {
     /// A fresh fleet named after the test; `change` is merged into the demo's manifest.
     pub async fn new(access: Access, test: &str, change: &Value) -> Result<Self> {
+        Self::of(access, "examples/demo", test, change).await
+    }
+
+    /// The same with the `fleet.yaml` of another folder of this source tree.
+    pub async fn of(access: Access, folder: &str, test: &str, change: &Value) -> Result<Self> {
         let namespace = fresh_namespace(&access, test).await?;
         // A queue per run: what an earlier run left behind is not this run's load.
         let prefix = format!("{test}-{}", clock::now().as_second());
-        let (manifest, address) = manifest_of(test, &namespace, &prefix, change)?;
+        let (manifest, address) = manifest_in(folder, test, &namespace, &prefix, change)?;
         let fleet = Fleet::named(&access, &namespace, test);
         fleet.delete(Duration::from_mins(2)).await?;
         access.apply(&[manifest]).await?;

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use clap::{Parser, ValueEnum};
 use fleet_e2e::cluster::Layout;
-use fleet_e2e::image::{self, Image, catalog};
+use fleet_e2e::image::{self, Archived, Image, catalog};
 
 /// Write container images as OCI archives: one layer, from scratch, reproducible.
 #[derive(Parser)]
@@ -26,11 +26,18 @@ enum Which {
     Addons,
     /// Operator and sample worker.
     All,
+    /// The Python example; installs Debian's Python into the cache first (root).
+    Python,
 }
 
 fn main() -> anyhow::Result<()> {
     let Args { which, out } = Args::parse();
     let target = catalog::target_dir();
+    if which == Which::Python {
+        let file = out.join("python-worker.tar");
+        print(&image::python::build(Layout::of_user()?.cache(), &file)?, &file);
+        return Ok(());
+    }
     if which != Which::Addons {
         catalog::build_binaries()?;
     }
@@ -52,6 +59,10 @@ fn main() -> anyhow::Result<()> {
 fn write(image: &Image, out: &Path, name: &str) -> anyhow::Result<()> {
     let file = out.join(format!("{name}.tar"));
     let written = image::write(image, Path::new(catalog::AUTHORITIES), &file)?;
-    println!("{} {} {}", written.reference, written.digest, file.display());
+    print(&written, &file);
     Ok(())
+}
+
+fn print(written: &Archived, file: &Path) {
+    println!("{} {} {}", written.reference, written.digest, file.display());
 }

@@ -114,6 +114,8 @@ struct Metadata {
 
 impl Metadata {
     fn of(image: &Image, layer: &str, size: u64) -> Result<Self, Box<dyn std::error::Error + Send + Sync>> {
+        let mut env = image.env.clone();
+        env.push(format!("SSL_CERT_FILE=/{}", content::AUTHORITIES));
         let config = ImageConfigurationBuilder::default()
             .architecture(Arch::Amd64)
             .os(Os::Linux)
@@ -121,11 +123,8 @@ impl Metadata {
                 ConfigBuilder::default()
                     .user(USER)
                     .entrypoint(image.entrypoint.clone())
-                    .env(vec![
-                        "PATH=/".to_owned(),
-                        format!("SSL_CERT_FILE=/{}", "etc/ssl/certs/ca-certificates.crt"),
-                    ])
-                    .working_dir("/")
+                    .env(env)
+                    .working_dir(image.working_dir.clone())
                     .build()?,
             )
             .rootfs(

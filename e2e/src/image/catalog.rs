@@ -76,6 +76,12 @@ pub fn target_dir() -> PathBuf {
     )
 }
 
+/// The root of this workspace: examples lie there.
+pub(super) fn source_tree() -> PathBuf {
+    let package = Path::new(env!("CARGO_MANIFEST_DIR"));
+    package.parent().unwrap_or(package).to_owned()
+}
+
 /// Builds the static binaries of operator and sample worker with cargo: one profile and one call, so that what both need is
 /// compiled once.
 pub fn build_binaries() -> Result<(), Error> {
@@ -107,7 +113,7 @@ pub fn crate_variables() -> impl Iterator<Item = String> {
     names.filter(|name| PREFIXES.iter().any(|prefix| name.starts_with(prefix)))
 }
 
-/// Files whose change makes an image stale.
+/// Files whose change makes an image stale; folders are not looked into.
 pub fn sources(image: &Image) -> impl Iterator<Item = &Path> {
     image
         .files

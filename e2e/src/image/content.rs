@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::fs;
 use std::io::{Read, Write};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use tar::{Builder, EntryType, Header};
@@ -12,7 +13,7 @@ use super::Error;
 /// User and group of every image; a number, since `runAsNonRoot` cannot verify a name.
 pub(super) const USER: &str = "65532:65532";
 /// Where TLS clients of every language look for authorities on Debian, which is one of the places all of them try.
-const AUTHORITIES: &str = "etc/ssl/certs/ca-certificates.crt";
+pub(super) const AUTHORITIES: &str = "etc/ssl/certs/ca-certificates.crt";
 const PASSWD: &str = include_str!("../../rootfs/etc/passwd");
 const GROUP: &str = include_str!("../../rootfs/etc/group");
 
@@ -27,6 +28,15 @@ pub struct File {
     pub executable: bool,
 }
 
+/// A folder of an image with all that is in it: files, programs and links, whatever they need.
+#[derive(Debug, Clone)]
+pub struct Folder {
+    /// Where it is read from.
+    pub source: PathBuf,
+    /// Its path in the image; empty for the root.
+    pub path: String,
+}
+
 /// An image: a name and what is in it.
 #[derive(Debug, Clone)]
 pub struct Image {
@@ -34,6 +44,12 @@ pub struct Image {
     pub reference: String,
     /// The program and its fixed arguments.
     pub entrypoint: Vec<String>,
+    /// Environment as `NAME=value`; where CA certificates are is added.
+    pub env: Vec<String>,
+    /// Where the program starts.
+    pub working_dir: String,
+    /// Folders, which come before the files.
+    pub folders: Vec<Folder>,
     /// All files beyond those that every image has.
     pub files: Vec<File>,
 }
@@ -45,6 +61,9 @@ impl Image {
         Self {
             reference: reference.to_owned(),
             entrypoint: vec![path.clone()],
+            env: vec!["PATH=/".to_owned()],
+            working_dir: "/".to_owned(),
+            folders: Vec::new(),
             files: vec![File {
                 source: binary,
                 path,
@@ -69,6 +88,9 @@ pub(super) fn layer(image: &Image, authorities: &Path, out: impl Write) -> Resul
         path: AUTHORITIES.to_owned(),
         executable: false,
     })?;
+    for Folder { source, path } in &image.folders {
+        tar.tree(source, path.trim_matches('/'))?;
+    }
     for file in &image.files {
         tar.file(file)?;
     }
@@ -115,6 +137,53 @@ impl<W: Write> Layer<'_, W> {
     fn text(&mut self, path: &str, text: &str) -> Result<(), Error> {
         self.parent(path)?;
         self.entry(path, EntryType::Regular, 0o644, text.as_bytes())
+    }
+
+    /// All of a folder, in the order of names.
+    fn tree(&mut self, source: &Path, path: &str) -> Result<(), Error> {
+        self.folder(path, 0o755)?;
+        let entries = fs::read_dir(source).map_err(Error::file("read", source))?;
+        let mut names: Vec<_> = entries
+            .map(|entry| entry.map(|entry| entry.file_name()))
+            .collect::<Result<_, _>>()
+            .map_err(Error::file("read", source))?;
+        names.sort();
+        for name in names {
+            let source = source.join(&name);
+            let name = name.to_string_lossy();
+            let path = if path.is_empty() {
+                name.into_owned()
+            } else {
+                format!("{path}/{name}")
+            };
+            let metadata = source.symlink_metadata().map_err(Error::file("read", &source))?;
+            if metadata.is_symlink() {
+                self.parent(&path)?;
+                self.link(&source, &path)?;
+            } else if metadata.is_dir() {
+                self.tree(&source, &path)?;
+            } else {
+                self.parent(&path)?;
+                let executable = metadata.permissions().mode() & 0o111 != 0;
+                let mode = if executable { 0o755 } else { 0o644 };
+                self.entry(&path, EntryType::Regular, mode, &read(&source)?)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn link(&mut self, source: &Path, path: &str) -> Result<(), Error> {
+        let to = fs::read_link(source).map_err(Error::file("read", source))?;
+        let mut header = Header::new_gnu();
+        header.set_entry_type(EntryType::Symlink);
+        header.set_mode(0o777);
+        header.set_mtime(0);
+        header.set_uid(0);
+        header.set_gid(0);
+        header.set_size(0);
+        self.tar
+            .append_link(&mut header, path, to)
+            .map_err(Error::file("write the layer of", self.reference))
     }
 
     fn file(&mut self, file: &File) -> Result<(), Error> {

@@ -1,5 +1,5 @@
-//! Container images without a container daemon: one layer, from scratch, a static binary and the few files that every
-//! program expects, written as an OCI archive. The same input gives the same digest, on any machine.
+//! Container images without a container daemon: one layer, from scratch, a static binary (or a tree of files) and the few files
+//! that every program expects, written as an OCI archive. The same input gives the same digest, on any machine.
 //!
 //! Owns the content and the archive format. Which images there are, and of which binaries, says `catalog.rs`.
 
@@ -9,9 +9,11 @@ use std::path::PathBuf;
 mod archive;
 pub mod catalog;
 mod content;
+mod debian;
+pub mod python;
 
 pub use archive::{Archived, inspect, write};
-pub use content::{File, Image};
+pub use content::{File, Folder, Image};
 
 /// Why an image could not be written or read.
 #[derive(Debug, thiserror::Error)]
@@ -39,6 +41,24 @@ pub enum Error {
     Build {
         /// Its exit status.
         status: std::process::ExitStatus,
+    },
+    /// A program that makes a part of an image could not be started.
+    #[error("failed to run {name}: is it installed? `make setup` does that")]
+    Run {
+        /// The program.
+        name: String,
+        /// Why.
+        source: io::Error,
+    },
+    /// A program that makes a part of an image failed.
+    #[error("{name} failed ({status}); debootstrap needs root, and both it and pip need the network:\n{output}")]
+    Command {
+        /// The program.
+        name: String,
+        /// Its exit status.
+        status: std::process::ExitStatus,
+        /// The last lines it wrote.
+        output: String,
     },
     /// A binary needs an interpreter, which an image from scratch does not have.
     #[error("{path} is no static binary: build it for x86_64-unknown-linux-musl", path = path.display())]
