@@ -14,8 +14,8 @@ use crate::k8s::Cluster;
 use crate::k8s::events::Publisher;
 use crate::metrics::Metrics;
 use crate::secrets::Secrets;
-use crate::signals::reports::Reports;
 use crate::signals::resources::PodResources;
+use crate::signals::sources::Sources;
 use crate::stores::Stores;
 use crate::temporal::Watching;
 
@@ -30,7 +30,7 @@ pub struct Context {
     /// Subscriptions at Temporal.
     pub watching: Watching,
     /// Reports of pods.
-    pub reports: Reports,
+    pub sources: Sources,
     /// CPU of pods by the metrics API.
     pub resources: Arc<PodResources>,
     /// Events.

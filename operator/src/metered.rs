@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use fleet_core::TaskType;
+use fleet_core::signals::Heartbeat;
 use fleet_temporal::{Endpoint, Error, QueueState, ServerInfo, Temporal};
 use tokio::time::Instant;
 
@@ -57,6 +58,18 @@ impl Temporal for Metered {
             .describe_queue(endpoint, temporal_namespace, queue, task_type)
             .await;
         self.ended(endpoint, "DescribeTaskQueue", since, &result);
+        result
+    }
+
+    async fn list_workers(
+        &self,
+        endpoint: &Endpoint,
+        temporal_namespace: &str,
+        queue: &str,
+    ) -> Result<Option<Vec<Heartbeat>>, Error> {
+        let since = Instant::now();
+        let result = self.inner.list_workers(endpoint, temporal_namespace, queue).await;
+        self.ended(endpoint, "ListWorkers", since, &result);
         result
     }
 }

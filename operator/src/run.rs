@@ -31,8 +31,8 @@ use crate::metered::Metered;
 use crate::metrics::Metrics;
 use crate::secrets::Secrets;
 use crate::serve;
-use crate::signals::reports::Reports;
 use crate::signals::resources::PodResources;
+use crate::signals::sources::Sources;
 use crate::stores::{Guarded, Stores};
 use crate::temporal::Watching;
 use crate::watches::{self, Feeds};
@@ -175,8 +175,8 @@ pub async fn run(args: Args) -> anyhow::Result<()> {
         cluster: cluster.clone(),
         scopes: all_stores.clone(),
         secrets: Secrets::new(cluster.clone()),
+        sources: Sources::new(observatory.clone()),
         watching: Watching::new(observatory, fleets),
-        reports: Reports::default(),
         resources,
         events: Publisher::new(cluster, "temporal-fleet.dev/operator", leader.pod_name.clone()),
         metrics: metrics.clone(),

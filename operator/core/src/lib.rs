@@ -10,6 +10,7 @@ pub mod notice;
 pub mod plan;
 pub mod readiness;
 pub mod rules;
+pub mod signals;
 pub mod step;
 pub mod world;
 
@@ -21,4 +22,6 @@ pub use notice::{Notice, NoticeReason};
 pub use plan::{Pass, Plan, plan};
 pub use readiness::{ConditionType, Reason, Truth, Verdict};
 pub use step::{Step, Why};
-pub use world::{Child, ChildView, Connection, DeploymentView, PodView, QueueView, Trouble, WorkerReport, World};
+pub use world::{
+    Child, ChildView, Connection, DeploymentView, PodView, QueueView, Source, Trouble, WorkerReport, World,
+};

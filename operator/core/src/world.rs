@@ -139,7 +139,7 @@ pub struct PodView {
     pub trouble: Option<Trouble>,
     /// CPU limit, else request, of the worker container, in cores.
     pub cpu_capacity: Option<f64>,
-    /// What its `WorkerControl` says.
+    /// What its `WorkerControl` says, or the next best source.
     pub report: Seen<WorkerReport>,
     /// It never served `WorkerControl` (connection refused): another SDK's image.
     pub never_reported: bool,
@@ -171,9 +171,22 @@ pub struct Trouble {
     pub message: String,
 }
 
+/// Where a report comes from, best first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Source {
+    /// The pod's `WorkerControl`: exact, with the ages of running tasks.
+    WorkerControl,
+    /// Its SDK's metrics page: slots, counters, latencies; no ages.
+    Scrape,
+    /// Worker heartbeats that the server keeps: slots and counters, as old as the worker's interval.
+    Heartbeat,
+}
+
 /// A pod's own word about itself.
 #[derive(Clone, Debug, PartialEq)]
 pub struct WorkerReport {
+    /// Where it comes from.
+    pub source: Source,
     /// Counters for the scaling law.
     pub pod: PodReport,
     /// Age of the oldest running task.

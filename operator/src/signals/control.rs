@@ -4,7 +4,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use fleet_autoscale::{LatencyHistogram, PodReport, SlotKind, SlotReport, TaskType};
-use fleet_core::{Queue, WorkerReport};
+use fleet_core::{Queue, Source, WorkerReport};
 use fleet_proto::v1::worker_control_client::WorkerControlClient;
 use fleet_proto::v1::{self, ReportRequest, ReportResponse};
 use jiff::{SignedDuration, Timestamp};
@@ -131,6 +131,7 @@ fn worker_report(response: ReportResponse, now: Timestamp) -> WorkerReport {
         })
         .collect();
     WorkerReport {
+        source: Source::WorkerControl,
         pod: PodReport {
             at: now,
             started,

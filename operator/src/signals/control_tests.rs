@@ -155,6 +155,7 @@ async fn a_pod_of_the_fleet_reports_in_the_planners_terms() {
         "one line serves many reports"
     );
     let WorkerReport {
+        source,
         pod,
         oldest_task,
         draining,
@@ -162,6 +163,7 @@ async fn a_pod_of_the_fleet_reports_in_the_planners_terms() {
         polled,
     } = report;
     assert!(draining && reloads_credentials);
+    assert_eq!(source, Source::WorkerControl);
     assert_eq!(oldest_task, Some(SignedDuration::from_secs(9)));
     let names: Vec<&str> = polled.iter().map(|queue| queue.name.as_str()).collect();
     assert_eq!(

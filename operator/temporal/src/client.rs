@@ -6,14 +6,15 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use fleet_core::TaskType;
+use fleet_core::signals::Heartbeat;
 use temporalio_common::protos::temporal::api::workflowservice::v1::workflow_service_client::WorkflowServiceClient;
 use temporalio_common::protos::temporal::api::workflowservice::v1::{
-    DescribeNamespaceRequest, DescribeTaskQueueRequest, GetSystemInfoRequest,
+    DescribeNamespaceRequest, DescribeTaskQueueRequest, GetSystemInfoRequest, ListWorkersRequest,
 };
 use temporalio_common::protos::temporal::api::{enums::v1::TaskQueueType, taskqueue::v1::TaskQueue};
 use tonic::metadata::{AsciiMetadataKey, AsciiMetadataValue};
 use tonic::transport::Channel;
-use tonic::{Request, Response, Status};
+use tonic::{Code, Request, Response, Status};
 
 use crate::address::AddressPolicy;
 use crate::convert;
@@ -177,7 +178,50 @@ impl Temporal for Client {
         })
         .await
     }
+
+    async fn list_workers(
+        &self,
+        endpoint: &Endpoint,
+        temporal_namespace: &str,
+        queue: &str,
+    ) -> Result<Option<Vec<Heartbeat>>, Error> {
+        self.run(endpoint, "ListWorkers", async |mut caller: Caller| {
+            let name = queue.replace('\\', "\\\\").replace('"', "\\\"");
+            let mut request = ListWorkersRequest {
+                namespace: temporal_namespace.to_owned(),
+                page_size: PAGE,
+                query: format!("TaskQueue=\"{name}\""),
+                ..Default::default()
+            };
+            let mut found = Some(Vec::new());
+            for _ in 0..PAGES {
+                let page = caller.request(temporal_namespace, request.clone())?;
+                let answer = match caller.service.list_workers(page).await {
+                    // A server before 1.30, or a right that reading queues does not need.
+                    Err(status) if matches!(status.code(), Code::Unimplemented | Code::PermissionDenied) => {
+                        return Ok(None);
+                    }
+                    answer => caller.answer(temporal_namespace, "ListWorkers", answer)?,
+                };
+                found = found.zip(convert::heartbeats(&answer)).map(|(mut all, more)| {
+                    all.extend(more);
+                    all
+                });
+                request.next_page_token = answer.next_page_token;
+                if request.next_page_token.is_empty() {
+                    break;
+                }
+            }
+            Ok(found)
+        })
+        .await
+    }
 }
+
+/// Workers per page of a list.
+const PAGE: i32 = 1000;
+/// Pages that are read: more workers than a fleet can have pods.
+const PAGES: usize = 10;
 
 /// One use of a connection.
 struct Caller {

@@ -4,6 +4,8 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
+use fleet_core::autoscale::SlotKind;
+use fleet_core::signals::HeartbeatSlots;
 use fleet_core::{Class, Reason, TaskType};
 
 use crate::error::Error;
@@ -19,6 +21,8 @@ pub trait Arrange: Send + Sync {
     async fn enqueue(&self, temporal_namespace: &str, queue: &str, tasks: u64);
     /// Polls the queue for workflow tasks once, as `identity`. The poll need not get a task.
     async fn poll(&self, temporal_namespace: &str, queue: &str, identity: &str);
+    /// Sends one heartbeat of a worker that began a minute ago, with 3 of 4 slots for activities in use and 7 tasks done.
+    async fn beat(&self, temporal_namespace: &str, queue: &str, identity: &str);
 }
 
 /// Runs the whole suite in one Temporal namespace that is there. `unique` makes the names of queues unused ones.
@@ -28,6 +32,45 @@ pub async fn run(temporal: &dyn Temporal, arrange: &dyn Arrange, endpoint: &Endp
     a_queue_that_was_never_used_is_empty_or_unknown(temporal, endpoint, namespace, unique).await;
     waiting_tasks_are_counted_and_age(temporal, arrange, endpoint, namespace, unique).await;
     a_poller_is_listed_under_its_identity(temporal, arrange, endpoint, namespace, unique).await;
+    a_worker_is_listed_with_its_slots(temporal, arrange, endpoint, namespace, unique).await;
+}
+
+async fn a_worker_is_listed_with_its_slots(
+    temporal: &dyn Temporal,
+    arrange: &dyn Arrange,
+    endpoint: &Endpoint,
+    namespace: &str,
+    unique: &str,
+) {
+    // A name that a query must quote.
+    let queue = format!("it's a \"queue\" \\ {unique}");
+    let list = async || {
+        temporal
+            .list_workers(endpoint, namespace, &queue)
+            .await
+            .expect("not an error")
+    };
+    assert_eq!(list().await, Some(Vec::new()), "nobody works");
+    arrange.beat(namespace, &queue, "data-7d9/shop/2b2c").await;
+    let deadline = tokio::time::Instant::now() + PATIENCE;
+    let workers = loop {
+        let workers = list().await.expect("the server keeps heartbeats");
+        if !workers.is_empty() || tokio::time::Instant::now() > deadline {
+            break workers;
+        }
+        tokio::time::sleep(Duration::from_millis(500)).await;
+    };
+    assert_eq!(workers.len(), 1, "{workers:?}");
+    let worker = workers.first().expect("one worker");
+    assert!(worker.is_of("data-7d9", "shop", "2b2c"), "{worker:?}");
+    assert_eq!(worker.at.duration_since(worker.started).as_secs(), 60);
+    let slots = HeartbeatSlots {
+        kind: SlotKind::Activity,
+        used: 3,
+        limit: Some(4),
+        processed: 7,
+    };
+    assert_eq!((worker.ending, worker.slots.as_slice()), (false, [slots].as_slice()));
 }
 
 async fn a_server_tells_its_version(temporal: &dyn Temporal, endpoint: &Endpoint, namespace: &str) {

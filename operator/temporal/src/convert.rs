@@ -2,11 +2,14 @@
 //! text is cut and cleaned, and nothing here fails for a value that can be read as "not known".
 
 use fleet_core::QueueStats;
-use jiff::Timestamp;
-use temporalio_common::protos::temporal::api::enums::v1::NamespaceState;
+use fleet_core::autoscale::SlotKind;
+use fleet_core::signals::{Heartbeat, HeartbeatSlots};
+use jiff::{SignedDuration, Timestamp};
+use temporalio_common::protos::temporal::api::enums::v1::{NamespaceState, WorkerStatus};
 use temporalio_common::protos::temporal::api::taskqueue::v1::{PollerInfo, TaskQueueStats};
+use temporalio_common::protos::temporal::api::worker::v1::{WorkerHeartbeat, WorkerSlotsInfo};
 use temporalio_common::protos::temporal::api::workflowservice::v1::{
-    DescribeNamespaceResponse, DescribeTaskQueueResponse, GetSystemInfoResponse,
+    DescribeNamespaceResponse, DescribeTaskQueueResponse, GetSystemInfoResponse, ListWorkersResponse,
 };
 
 use crate::error::{Error, printable};
@@ -66,21 +69,80 @@ fn bounded(value: f64) -> f64 {
     if value.is_nan() { 0.0 } else { value.clamp(0.0, LARGEST) }
 }
 
+/// The workers of a page; `None` if the server lists workers without their heartbeats, as later ones may.
+#[expect(
+    deprecated,
+    reason = "the only list with slots in it; one call per queue instead of one per pod"
+)]
+pub(crate) fn heartbeats(answer: &ListWorkersResponse) -> Option<Vec<Heartbeat>> {
+    if answer.workers_info.is_empty() && !answer.workers.is_empty() {
+        return None;
+    }
+    let heartbeats = answer
+        .workers_info
+        .iter()
+        .filter_map(|info| info.worker_heartbeat.as_ref());
+    Some(heartbeats.filter_map(heartbeat).take(POLLERS).collect())
+}
+
+fn heartbeat(beat: &WorkerHeartbeat) -> Option<Heartbeat> {
+    let kinds = [
+        (SlotKind::Workflow, &beat.workflow_task_slots_info),
+        (SlotKind::Activity, &beat.activity_task_slots_info),
+        (SlotKind::Nexus, &beat.nexus_task_slots_info),
+        (SlotKind::LocalActivity, &beat.local_activity_slots_info),
+    ];
+    let interval = beat.elapsed_since_last_heartbeat.as_ref();
+    let (started, at) = (beat.start_time.as_ref()?, beat.heartbeat_time.as_ref()?);
+    if beat.status() == WorkerStatus::Shutdown {
+        return None;
+    }
+    Some(Heartbeat {
+        instance: text(&beat.worker_instance_key),
+        identity: text(&beat.worker_identity),
+        started: Timestamp::new(started.seconds, started.nanos).ok()?,
+        at: Timestamp::new(at.seconds, at.nanos).ok()?,
+        interval: interval.map_or(SignedDuration::ZERO, |elapsed| SignedDuration::new(elapsed.seconds, 0)),
+        ending: beat.status() == WorkerStatus::ShuttingDown,
+        slots: kinds
+            .into_iter()
+            .filter_map(|(kind, info)| slots(kind, info.as_ref()?))
+            .collect(),
+    })
+}
+
+/// `None` for a kind that the worker does not serve.
+fn slots(kind: SlotKind, info: &WorkerSlotsInfo) -> Option<HeartbeatSlots> {
+    let count = |count: i32| u32::try_from(count).unwrap_or(0);
+    let (used, available) = (count(info.current_used_slots), count(info.current_available_slots));
+    let fixed = info.slot_supplier_kind == "Fixed";
+    let processed = count(info.total_processed_tasks);
+    let serves = !info.slot_supplier_kind.is_empty() && (!fixed || used > 0 || available > 0 || processed > 0);
+    serves.then_some(HeartbeatSlots {
+        kind,
+        used,
+        // With other suppliers `available` is 0, which means nothing.
+        limit: fixed.then(|| used.saturating_add(available)),
+        processed: processed.into(),
+    })
+}
+
+fn text(text: &str) -> String {
+    text.chars().filter(|c| !c.is_control()).take(IDENTITY).collect()
+}
+
 fn poller(info: &PollerInfo) -> Poller {
     let at = info.last_access_time.as_ref();
     Poller {
-        identity: info
-            .identity
-            .chars()
-            .filter(|c| !c.is_control())
-            .take(IDENTITY)
-            .collect(),
+        identity: text(&info.identity),
         last_access: at.and_then(|at| Timestamp::new(at.seconds, at.nanos).ok()),
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use temporalio_common::protos::temporal::api::worker::v1::{WorkerInfo, WorkerListInfo};
+
     use super::*;
 
     #[test]
@@ -117,6 +179,65 @@ mod tests {
                 pollers: Vec::new()
             }
         );
+    }
+
+    #[test]
+    fn heartbeats_keep_what_is_known_and_leave_out_what_is_not() {
+        let info = |available, used, kind: &str, processed| {
+            Some(WorkerSlotsInfo {
+                current_available_slots: available,
+                current_used_slots: used,
+                slot_supplier_kind: kind.to_owned(),
+                total_processed_tasks: processed,
+                ..Default::default()
+            })
+        };
+        let mut beat = WorkerHeartbeat {
+            worker_instance_key: "d9f3".into(),
+            worker_identity: "data-7d9/shop/2b2c\n".into(),
+            status: WorkerStatus::Running.into(),
+            workflow_task_slots_info: info(100, 0, "Fixed", 8),
+            activity_task_slots_info: info(1, 3, "Fixed", 1),
+            nexus_task_slots_info: info(0, 0, "Fixed", 0),
+            local_activity_slots_info: info(0, 2, "ResourceBased", -1),
+            ..Default::default()
+        };
+        assert_eq!(heartbeat(&beat), None, "without its times it tells nothing");
+        beat.start_time.get_or_insert_default().seconds = 1_790_000_000;
+        beat.heartbeat_time.get_or_insert_default().seconds = 1_790_000_044;
+        beat.elapsed_since_last_heartbeat.get_or_insert_default().seconds = 14;
+        let read = heartbeat(&beat).expect("complete");
+        assert_eq!((read.identity.as_str(), read.ending), ("data-7d9/shop/2b2c", false));
+        assert_eq!(read.interval, SignedDuration::from_secs(14));
+        let slots: Vec<_> = read
+            .slots
+            .iter()
+            .map(|each| (each.kind, each.used, each.limit, each.processed))
+            .collect();
+        assert_eq!(
+            slots,
+            [
+                (SlotKind::Workflow, 0, Some(100), 8),
+                (SlotKind::Activity, 3, Some(4), 1),
+                (SlotKind::LocalActivity, 2, None, 0),
+            ],
+            "a kind that is not served is left out, and a limit that is not fixed is none"
+        );
+        beat.status = WorkerStatus::ShuttingDown.into();
+        assert!(heartbeat(&beat).is_some_and(|read| read.ending));
+        beat.status = WorkerStatus::Shutdown.into();
+        assert_eq!(heartbeat(&beat), None);
+    }
+
+    #[test]
+    #[expect(deprecated, reason = "the field that is read")]
+    fn a_list_without_heartbeats_is_not_an_empty_list() {
+        let mut answer = ListWorkersResponse::default();
+        assert_eq!(heartbeats(&answer), Some(Vec::new()));
+        answer.workers.push(WorkerListInfo::default());
+        assert_eq!(heartbeats(&answer), None);
+        answer.workers_info.push(WorkerInfo::default());
+        assert_eq!(heartbeats(&answer), Some(Vec::new()));
     }
 
     #[test]

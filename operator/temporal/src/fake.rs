@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
+use fleet_core::signals::Heartbeat;
 use fleet_core::{QueueStats, TaskType};
 use jiff::Timestamp;
 
@@ -28,6 +29,8 @@ struct State {
 struct Namespace {
     info: ServerInfo,
     queues: BTreeMap<(String, TaskType), QueueState>,
+    /// By queue; `None` for a server that keeps no heartbeats.
+    workers: Option<BTreeMap<String, Vec<Heartbeat>>>,
 }
 
 /// A call that was made, answered or not.
@@ -68,6 +71,7 @@ impl Fake {
         let namespace = Namespace {
             info,
             queues: BTreeMap::new(),
+            workers: Some(BTreeMap::new()),
         };
         self.state().namespaces.insert(temporal_namespace.to_owned(), namespace);
     }
@@ -114,6 +118,19 @@ impl Fake {
                 last_access: Some(at),
             });
         });
+    }
+
+    /// The heartbeats of a queue's workers from now on; `None` for a server that keeps none at all.
+    pub fn set_workers(&self, temporal_namespace: &str, queue: &str, heartbeats: Option<Vec<Heartbeat>>) {
+        if let Some(namespace) = self.state().namespaces.get_mut(temporal_namespace) {
+            match heartbeats {
+                None => namespace.workers = None,
+                Some(heartbeats) => {
+                    let workers = namespace.workers.get_or_insert_default();
+                    workers.insert(queue.to_owned(), heartbeats);
+                }
+            }
+        }
     }
 
     /// The server forgets all pollers of a queue.
@@ -216,5 +233,23 @@ impl Temporal for Fake {
             namespace.queues.get(&key).cloned().unwrap_or_else(empty)
         })
         .await
+    }
+
+    async fn list_workers(
+        &self,
+        endpoint: &Endpoint,
+        temporal_namespace: &str,
+        queue: &str,
+    ) -> Result<Option<Vec<Heartbeat>>, Error> {
+        let call = Call {
+            address: endpoint.address().to_owned(),
+            temporal_namespace: temporal_namespace.to_owned(),
+            queue: None,
+        };
+        let found = |namespace: &Namespace| {
+            let workers = namespace.workers.as_ref()?;
+            Some(workers.get(queue).cloned().unwrap_or_default())
+        };
+        self.answer(call, found).await
     }
 }

@@ -11,6 +11,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
 use fleet_core::TaskType;
+use fleet_core::signals::Heartbeat;
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
 use tokio::sync::watch;
@@ -66,6 +67,8 @@ pub struct QueueKey {
 }
 
 type ServerKey = (EndpointKey, String);
+/// Endpoint, Temporal namespace and queue.
+type WorkersKey = (EndpointKey, String, String);
 
 /// All shared observation of one operator. Clones share it.
 #[derive(Clone)]
@@ -75,6 +78,7 @@ struct Inner {
     context: Arc<Context>,
     queues: Arc<Sources<QueueKey, QueueState>>,
     servers: Arc<Sources<ServerKey, ServerInfo>>,
+    workers: Arc<Sources<WorkersKey, Option<Vec<Heartbeat>>>>,
     gates: Mutex<HashMap<ServerKey, Weak<Gate>>>,
     next_id: AtomicU64,
 }
@@ -97,11 +101,12 @@ impl Observatory {
             settings,
             clock,
         });
-        let (queues, servers) = (Arc::default(), Arc::default());
+        let (queues, servers, workers) = (Arc::default(), Arc::default(), Arc::default());
         Self(Arc::new(Inner {
             context,
             queues,
             servers,
+            workers,
             gates: Mutex::default(),
             next_id: AtomicU64::new(0),
         }))
@@ -180,9 +185,43 @@ impl Observatory {
         )
     }
 
-    /// Tasks that run now: queues and servers. For metrics and tests of leaks.
+    /// Observes the heartbeats of a queue's workers, every `interval` or more often if another subscriber asks so.
+    pub fn workers(
+        &self,
+        endpoint: &Endpoint,
+        temporal_namespace: &str,
+        queue: &str,
+        interval: Duration,
+    ) -> Observer<Option<Vec<Heartbeat>>> {
+        let key = (endpoint.key().clone(), temporal_namespace.to_owned(), queue.to_owned());
+        let pace = Pace {
+            interval,
+            shortest: self.0.context.settings.shortest_interval,
+            retry: None,
+        };
+        let (context, name) = (Arc::clone(&self.0.context), queue.to_owned());
+        self.subscribe(
+            &self.0.workers,
+            key,
+            endpoint,
+            temporal_namespace,
+            pace,
+            move |endpoint, temporal_namespace| {
+                let (context, name) = (Arc::clone(&context), name.clone());
+                async move {
+                    context
+                        .temporal
+                        .list_workers(&endpoint, &temporal_namespace, &name)
+                        .await
+                }
+                .boxed()
+            },
+        )
+    }
+
+    /// Tasks that run now: queues, servers and workers. For metrics and tests of leaks.
     pub fn observed(&self) -> usize {
-        self.0.queues.len() + self.0.servers.len()
+        self.0.queues.len() + self.0.servers.len() + self.0.workers.len()
     }
 
     fn subscribe<K: Clone + Eq + Hash + Send + Sync + 'static, T: Send + Sync + 'static>(

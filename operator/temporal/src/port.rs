@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use fleet_core::signals::Heartbeat;
 use fleet_core::{QueueStats, TaskType};
 use jiff::Timestamp;
 use sha2::{Digest, Sha256};
@@ -41,6 +42,15 @@ pub trait Temporal: Send + Sync {
         queue: &str,
         task_type: TaskType,
     ) -> Result<QueueState, Error>;
+
+    /// The latest heartbeat of each worker of a queue. `None` when the server keeps none, or keeps them from us: that is no reason
+    /// to give up on its other answers.
+    async fn list_workers(
+        &self,
+        endpoint: &Endpoint,
+        temporal_namespace: &str,
+        queue: &str,
+    ) -> Result<Option<Vec<Heartbeat>>, Error>;
 }
 
 /// A server as it presents itself.

@@ -1,9 +1,12 @@
 //! The contract suite against the fake.
 use async_trait::async_trait;
 use fleet_core::TaskType;
+use fleet_core::autoscale::SlotKind;
+use fleet_core::signals::{Heartbeat, HeartbeatSlots};
 use fleet_temporal::contract::{self, Arrange};
 use fleet_temporal::fake::Fake;
 use fleet_temporal::{Endpoint, Scope, system_clock};
+use jiff::SignedDuration;
 
 struct Script(Fake);
 
@@ -22,6 +25,25 @@ impl Arrange for Script {
             identity,
             system_clock()(),
         );
+    }
+
+    async fn beat(&self, temporal_namespace: &str, queue: &str, identity: &str) {
+        let now = system_clock()();
+        let heartbeat = Heartbeat {
+            instance: "instance".into(),
+            identity: identity.to_owned(),
+            started: now - SignedDuration::from_mins(1),
+            at: now,
+            interval: SignedDuration::ZERO,
+            ending: false,
+            slots: vec![HeartbeatSlots {
+                kind: SlotKind::Activity,
+                used: 3,
+                limit: Some(4),
+                processed: 7,
+            }],
+        };
+        self.0.set_workers(temporal_namespace, queue, Some(vec![heartbeat]));
     }
 }
 

@@ -10,7 +10,11 @@ use temporalio_common::protos::temporal::api::common::v1::WorkflowType;
 use temporalio_common::protos::temporal::api::taskqueue::v1::TaskQueue;
 use temporalio_common::protos::temporal::api::workflowservice::v1::workflow_service_client::WorkflowServiceClient;
 use temporalio_common::protos::temporal::api::workflowservice::v1::{
-    PollWorkflowTaskQueueRequest, StartWorkflowExecutionRequest,
+    PollWorkflowTaskQueueRequest, RecordWorkerHeartbeatRequest, StartWorkflowExecutionRequest,
+};
+use temporalio_common::protos::temporal::api::{
+    enums::v1::WorkerStatus,
+    worker::v1::{WorkerHeartbeat, WorkerSlotsInfo},
 };
 use tonic::transport::Channel;
 
@@ -51,15 +55,42 @@ impl Arrange for Server {
             identity: identity.to_owned(),
             ..Default::default()
         };
-        // The server refuses a long poll without a deadline.
+        // A long poll on an empty queue: it is enough that it arrived. Servers refuse one without a deadline.
         let mut request = tonic::Request::new(request);
-        request.set_timeout(Duration::from_secs(30));
-        // A long poll on an empty queue: it is enough that it arrived.
+        request.set_timeout(Duration::from_mins(1));
         let poll = self.0.clone();
         let poll = async move { poll.clone().poll_workflow_task_queue(request).await };
         if let Ok(answer) = tokio::time::timeout(Duration::from_secs(5), poll).await {
             answer.expect("the poll is taken");
         }
+    }
+
+    async fn beat(&self, temporal_namespace: &str, queue: &str, identity: &str) {
+        let now = system_clock()().as_second();
+        let mut heartbeat = WorkerHeartbeat {
+            worker_instance_key: queue.to_owned(),
+            worker_identity: identity.to_owned(),
+            task_queue: queue.to_owned(),
+            activity_task_slots_info: Some(WorkerSlotsInfo {
+                current_available_slots: 1,
+                current_used_slots: 3,
+                slot_supplier_kind: "Fixed".into(),
+                total_processed_tasks: 7,
+                ..Default::default()
+            }),
+            ..Default::default()
+        };
+        heartbeat.set_status(WorkerStatus::Running);
+        heartbeat.start_time.get_or_insert_default().seconds = now - 60;
+        heartbeat.heartbeat_time.get_or_insert_default().seconds = now;
+        let request = RecordWorkerHeartbeatRequest {
+            namespace: temporal_namespace.to_owned(),
+            identity: identity.to_owned(),
+            worker_heartbeat: vec![heartbeat],
+            ..Default::default()
+        };
+        let answer = self.0.clone().record_worker_heartbeat(request).await;
+        answer.expect("the heartbeat is taken");
     }
 }
 

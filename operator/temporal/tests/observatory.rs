@@ -2,6 +2,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use fleet_core::signals::Heartbeat;
 use fleet_core::{Class, Seen, TaskType};
 use fleet_temporal::fake::Fake;
 use fleet_temporal::{Clock, Endpoint, Error, Observatory, Scope, Secret, Settings};
@@ -400,6 +401,10 @@ impl fleet_temporal::Temporal for Strict {
         } else {
             Err(status(Code::ResourceExhausted))
         }
+    }
+
+    async fn list_workers(&self, e: &Endpoint, ns: &str, queue: &str) -> Result<Option<Vec<Heartbeat>>, Error> {
+        self.fake.list_workers(e, ns, queue).await
     }
 }
 

@@ -3,6 +3,7 @@
 use super::{ConditionType, Input, Reason, Truth, Verdict};
 use crate::autoscale::{Limited, ScalingActive};
 use crate::desired::Size;
+use crate::world::{Source, World};
 
 /// Whether the autoscaler may act.
 pub(super) fn scaling_active(input: &Input) -> Verdict {
@@ -36,6 +37,10 @@ pub(super) fn scaling_active(input: &Input) -> Verdict {
             )
         };
     };
+    if let (ScalingActive::SignalsValid, Some(message)) = (scaling.active, next_best(input.world)) {
+        let message = format!("{}; {message}", scaling.active_message);
+        return Verdict::new(condition, Truth::True, Reason::SignalsDegraded, message);
+    }
     let (truth, reason) = match scaling.active {
         ScalingActive::SignalsValid => (Truth::True, Reason::SignalsValid),
         ScalingActive::SignalsDegraded => (Truth::True, Reason::SignalsDegraded),
@@ -44,6 +49,30 @@ pub(super) fn scaling_active(input: &Input) -> Verdict {
         ScalingActive::TurnedOff => (Truth::False, Reason::TurnedOff),
     };
     Verdict::new(condition, truth, reason, scaling.active_message)
+}
+
+/// How many pods are known by another source than the best one, and how to get that.
+fn next_best(world: &World) -> Option<String> {
+    let pods = world
+        .pods
+        .known()?
+        .iter()
+        .filter(|pod| pod.serves() && pod.ready.is_some());
+    let sources: Vec<Source> = pods.filter_map(|pod| Some(pod.report.known()?.source)).collect();
+    let worst = sources.iter().max()?;
+    let by = match worst {
+        Source::WorkerControl => return None,
+        Source::Scrape => "the metrics port",
+        Source::Heartbeat => "worker heartbeats",
+    };
+    let count = sources
+        .iter()
+        .filter(|source| **source != Source::WorkerControl)
+        .count();
+    Some(format!(
+        "{count} of {} by {by}: WorkerControl does not answer, which only the Rust worker runtime serves (TCP 9465, let the operator reach it)",
+        sources.len()
+    ))
 }
 
 /// Whether something other than the demand set the size.

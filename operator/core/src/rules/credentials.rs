@@ -1,7 +1,7 @@
 //! Credentials that changed: restart the pods, unless they re-read their files.
 
 use crate::autoscale::Seen;
-use crate::world::PodView;
+use crate::world::{PodView, Source};
 
 /// Checksum to render into the pod template.
 ///
@@ -22,8 +22,8 @@ pub fn checksum<'a>(
     // A pod that serves no WorkerControl at all is another SDK's image: it cannot reload. One that does and cannot be read
     // just now is unknown.
     let stale = ready.iter().any(|pod| match &pod.report {
-        Seen::Known(report) => !report.reloads_credentials,
-        Seen::Unknown { .. } => pod.never_reported,
+        Seen::Known(report) if report.source == Source::WorkerControl => !report.reloads_credentials,
+        Seen::Known(_) | Seen::Unknown { .. } => pod.never_reported,
     });
     if stale { content } else { present }
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use fleet_core::autoscale::{PodReport, Policy, Seen, SlotKind, SlotReport, TaskType};
 use fleet_core::rules::scale::VICTIM_COST;
 use fleet_core::{
-    Child, ChildView, Connection, DeploymentView, Desired, PodView, Queue, QueueStats, QueueView, Size, Step,
+    Child, ChildView, Connection, DeploymentView, Desired, PodView, Queue, QueueStats, QueueView, Size, Source, Step,
     WorkerReport, World,
 };
 use jiff::{SignedDuration, Timestamp};
@@ -226,6 +226,7 @@ pub(crate) fn a_pod(uid: &str, now: Timestamp) -> PodView {
         trouble: None,
         cpu_capacity: Some(0.5),
         report: Seen::Known(WorkerReport {
+            source: Source::WorkerControl,
             pod: PodReport {
                 at: now,
                 started: now,

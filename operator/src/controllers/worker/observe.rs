@@ -18,6 +18,8 @@ use crate::claims;
 use crate::connection::{self, Problem, Resolved};
 use crate::context::{Context, FleetState};
 use crate::k8s::read;
+use crate::signals::heartbeat::Place;
+use crate::signals::sources::Fleet;
 use crate::stores::Stores;
 
 use super::pods;
@@ -59,15 +61,23 @@ pub async fn observe(ctx: &Context, stores: &Stores, worker: &TemporalWorker) ->
         child(ctx, &stores.budgets, &namespace, &name),
         async { Seen::from(ctx.secrets.get(&namespace, &control_name).await) },
     );
-    let pods = pods(
-        ctx,
-        stores,
-        &namespace,
-        &name,
-        control_secret.known().and_then(Option::as_ref),
-        now,
-    )
-    .await;
+    let fleet = Fleet {
+        name: &name,
+        control: control_secret.known().and_then(Option::as_ref),
+        metrics_port: u16::try_from(worker.spec.metrics.port).unwrap_or_default(),
+        place: connection.as_ref().ok().map(|resolved| Place {
+            fleet: &uid,
+            endpoint: &resolved.endpoint,
+            temporal_namespace: &worker.spec.temporal_namespace,
+            queues: worker
+                .spec
+                .task_queues
+                .iter()
+                .map(|queue| queue.name.as_str())
+                .collect(),
+        }),
+    };
+    let pods = pods(ctx, stores, &namespace, &fleet, now).await;
     Observed {
         now,
         connection,
@@ -148,8 +158,7 @@ async fn pods(
     ctx: &Context,
     stores: &Stores,
     namespace: &str,
-    fleet: &str,
-    control: Option<&Arc<Secret>>,
+    fleet: &Fleet<'_>,
     now: Timestamp,
 ) -> Seen<Vec<PodView>> {
     let mine: Vec<Arc<Pod>> = stores
@@ -161,12 +170,12 @@ async fn pods(
                 && pod
                     .labels()
                     .get(names::LABEL_WORKER)
-                    .is_some_and(|label| label == fleet)
-                && pods::belongs(pod, fleet)
+                    .is_some_and(|label| label == fleet.name)
+                && pods::belongs(pod, fleet.name)
         })
         .collect();
     let mut views = join_all(mine.iter().map(|pod| async {
-        let (report, never_reported) = ctx.reports.of(pod, fleet, control, now).await;
+        let (report, never_reported) = ctx.sources.of(pod, fleet, now).await;
         let cpu = ctx.resources.cpu(namespace, &pod.name_any());
         pods::view(
             pod,
