@@ -5,7 +5,7 @@
 
 use std::{
     io::Write,
-    sync::{Arc, mpsc},
+    sync::{Arc, Mutex, PoisonError, mpsc},
     thread,
     time::{Duration, Instant},
 };
@@ -18,6 +18,15 @@ pub(crate) const FORCED: u8 = 75;
 /// Time for the log of what is still running.
 const LAST_WORDS: Duration = Duration::from_millis(250);
 
+/// When the process is ended by force, once its ending has begun.
+static AT: Mutex<Option<Instant>> = Mutex::new(None);
+
+/// Time until the process is ended by force; `None` before its ending has begun.
+pub(crate) fn left(now: Instant) -> Option<Duration> {
+    let at = *AT.lock().unwrap_or_else(PoisonError::into_inner);
+    at.map(|at| at.saturating_duration_since(now))
+}
+
 /// While this value lives the process ends at the deadline.
 #[derive(Debug)]
 pub(crate) struct Deadline {
@@ -27,6 +36,7 @@ pub(crate) struct Deadline {
 impl Deadline {
     /// Starts the thread.
     pub(crate) fn start(after: Duration, pod: Arc<Pod>) -> std::io::Result<Self> {
+        *AT.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now() + after);
         let (alive, dropped) = mpsc::channel::<()>();
         thread::Builder::new().name("deadline".to_owned()).spawn(move || {
             if dropped.recv_timeout(after) == Err(mpsc::RecvTimeoutError::Timeout) {
@@ -34,6 +44,12 @@ impl Deadline {
             }
         })?;
         Ok(Self { _alive: alive })
+    }
+}
+
+impl Drop for Deadline {
+    fn drop(&mut self) {
+        *AT.lock().unwrap_or_else(PoisonError::into_inner) = None;
     }
 }
 

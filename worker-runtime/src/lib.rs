@@ -5,6 +5,7 @@
 //! environment, slots counted exactly, health and metrics, the `WorkerControl` service by which the operator reads the pod,
 //! credentials that are reloaded, and an ending that completes or hands back every task that was accepted.
 
+mod activity;
 mod backoff;
 mod connect;
 mod control;
@@ -19,6 +20,7 @@ mod logs;
 mod meter;
 mod metrics;
 mod pod;
+pub mod process;
 mod pulse;
 mod queues;
 mod reload;
@@ -32,6 +34,7 @@ use std::{error::Error, fmt::Write as _, sync::OnceLock};
 use tokio_util::sync::CancellationToken;
 
 pub use crate::{
+    activity::BlockingHeartbeat,
     gate::TaskType,
     lifecycle::Ended,
     settings::Settings,

@@ -22,7 +22,7 @@ use prometheus::{
     proto::{Counter, Gauge, LabelPair, Metric, MetricFamily, MetricType},
 };
 
-use crate::{meter::SdkMeter, pod::Pod};
+use crate::{meter::SdkMeter, pod::Pod, process::EXITS};
 
 /// Counters of the runtime's own events.
 #[derive(Debug, Default)]
@@ -143,7 +143,15 @@ impl Collector for RuntimeCollector {
         let draining = if pod.readiness.is_draining() { 1.0 } else { 0.0 };
         let counters = &pod.counters;
         let value = |counter: &AtomicU64| counter.load(Ordering::Relaxed) as f64;
+        let exits = EXITS.all();
+        let exits = exits.map(|(reason, count)| counter(count as f64, vec![label("reason", reason)]));
         vec![
+            family(
+                "temporal_fleet_runtime_child_exits_total",
+                "Child processes of pools that ended; alert on a rise of reason=\"crashed\"",
+                MetricType::COUNTER,
+                exits.to_vec(),
+            ),
             family(
                 "temporal_fleet_runtime_inflight",
                 "Tasks running, per task type",

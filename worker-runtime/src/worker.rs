@@ -18,6 +18,7 @@ use temporalio_sdk::{
 use tokio_util::sync::CancellationToken;
 
 use crate::{
+    activity,
     connect::{Connector, Customise},
     core::{self, Registered},
     deadline::FORCED,
@@ -151,12 +152,27 @@ impl FleetWorker {
     /// Registers all activities of a value on every queue; workflows can also run them locally.
     pub fn activities<A: ActivityImplementer + Send + Sync + 'static>(mut self, activities: A) -> Self {
         let activities = Arc::new(activities);
+        self.check_names(&activities);
         self.registered
             .workflows
             .register_activities(Shared(Arc::clone(&activities)));
         self.registered.activities.register_activities(Shared(activities));
         self.has_activities = true;
         self
+    }
+
+    /// The SDK lets a later registration win in silence.
+    fn check_names<A: ActivityImplementer>(&mut self, new: &Arc<A>) {
+        let mut definitions = ActivityDefinitions::default();
+        definitions.register_activities(Shared(Arc::clone(new)));
+        let known = activity::names(&self.registered.activities.activities());
+        for name in activity::names(&definitions) {
+            if known.contains(&name) {
+                let problem = format!("activity type {name:?} is already registered");
+                self.problems
+                    .push(Problem::new("activities", problem, "each activity type once"));
+            }
+        }
     }
 
     /// Converts payloads in another way than the SDK's default.
@@ -226,6 +242,7 @@ impl FleetWorker {
         // Two providers may be linked into a program; this one is used if nobody chose before.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let (settings, queues) = layout::resolve(settings, problems, default_queue, &registered, has_activities)?;
+        activity::warn_of_default_names(&registered.activities.activities());
         let settings = Arc::new(settings);
         let now = Instant::now();
         let (gates, halves) = layout::layout(&settings, &queues, has_activities, now);

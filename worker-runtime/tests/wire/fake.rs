@@ -1,7 +1,7 @@
 //! A Temporal frontend inside the test process: hands out activities, counts what comes back and what got lost on the way.
 
 use std::{
-    collections::VecDeque,
+    collections::{BTreeSet, HashMap, VecDeque},
     sync::{Arc, Mutex, MutexGuard},
     time::{Duration, SystemTime},
 };
@@ -13,11 +13,13 @@ use temporalio_client::{
     callback_based::{CallbackBasedGrpcService, GrpcRequest, GrpcSuccessResponse},
 };
 use temporalio_common::protos::temporal::api::{
-    common::v1::{ActivityType, WorkflowExecution, WorkflowType},
+    common::v1::{ActivityType, Payload, Payloads, WorkflowExecution, WorkflowType},
+    failure::v1::Failure,
     namespace::v1::{NamespaceInfo, namespace_info::Capabilities},
     workflowservice::v1::{
-        DescribeNamespaceResponse, GetSystemInfoResponse, PollActivityTaskQueueResponse, PollWorkflowTaskQueueResponse,
-        RespondActivityTaskFailedRequest,
+        DescribeNamespaceResponse, GetSystemInfoResponse, PollActivityTaskQueueRequest, PollActivityTaskQueueResponse,
+        PollWorkflowTaskQueueResponse, RecordActivityTaskHeartbeatRequest, RecordActivityTaskHeartbeatResponse,
+        RespondActivityTaskCanceledRequest, RespondActivityTaskCompletedRequest, RespondActivityTaskFailedRequest,
     },
 };
 use tokio::sync::Notify;
@@ -37,16 +39,28 @@ pub(crate) struct Frontend {
 
 #[derive(Default)]
 pub(crate) struct State {
-    /// Types of the activities that wait for a poll.
-    pub(crate) waiting: VecDeque<&'static str>,
+    /// Activities that wait for a poll.
+    pub(crate) waiting: VecDeque<Task>,
+    /// Activities that were handed out and not answered, by task token.
+    pub(crate) running: HashMap<Vec<u8>, Task>,
     /// Tasks that left with a poll.
     pub(crate) handed_out: usize,
     /// Tasks whose poll was dropped on the way.
     pub(crate) lost: usize,
     /// Activities that were completed.
     pub(crate) completed: usize,
-    /// Messages of the activities that failed.
-    pub(crate) failed: Vec<String>,
+    /// Results of the activities that were completed.
+    pub(crate) results: Vec<Payloads>,
+    /// Failures of the activities that failed.
+    pub(crate) failed: Vec<Failure>,
+    /// Activities that were answered with "cancelled".
+    pub(crate) cancelled: usize,
+    /// Details of all heartbeats.
+    pub(crate) heartbeats: Vec<Payloads>,
+    /// Answer heartbeats with a request for cancellation.
+    pub(crate) cancel: bool,
+    /// The queues that were polled for activities.
+    pub(crate) polled: BTreeSet<String>,
     /// The last API key seen.
     pub(crate) api_key: Option<String>,
     /// Answer "not found" for the Temporal namespace.
@@ -54,6 +68,19 @@ pub(crate) struct State {
     /// End open polls when a worker says that it shuts down, and say so in the capabilities.
     pub(crate) completes_polls: bool,
     stopping: bool,
+}
+
+/// An activity, as a workflow schedules it.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Task {
+    pub(crate) activity: String,
+    /// The only queue it is on; absent = all.
+    pub(crate) queue: Option<&'static str>,
+    pub(crate) input: Vec<Payload>,
+    /// Further attempts that it gets when it fails.
+    pub(crate) retries: u32,
+    pub(crate) attempt: i32,
+    pub(crate) details: Option<Payloads>,
 }
 
 /// Counts a task as lost unless it arrived.
@@ -74,7 +101,17 @@ impl Frontend {
 
     /// Makes activities wait for a poll.
     pub(crate) fn schedule(&self, activity: &'static str, count: usize) {
-        self.state().waiting.extend(std::iter::repeat_n(activity, count));
+        let task = Task {
+            activity: activity.to_owned(),
+            ..Task::default()
+        };
+        self.state().waiting.extend(std::iter::repeat_n(task, count));
+        self.changed.notify_waiters();
+    }
+
+    /// Makes one activity wait for a poll.
+    pub(crate) fn schedule_task(&self, task: Task) {
+        self.state().waiting.push_back(task);
         self.changed.notify_waiters();
     }
 
@@ -111,18 +148,29 @@ impl Frontend {
         Ok(match request.rpc.as_str() {
             "GetSystemInfo" => GetSystemInfoResponse { ..Default::default() }.encode_to_vec(),
             "DescribeNamespace" => self.namespace()?.encode_to_vec(),
-            "PollActivityTaskQueue" => self.poll_activity().await.encode_to_vec(),
+            "PollActivityTaskQueue" => self.poll_activity(decode(&request)).await.encode_to_vec(),
             "PollWorkflowTaskQueue" => {
                 self.wait(|_| None::<()>).await;
                 PollWorkflowTaskQueueResponse::default().encode_to_vec()
             }
+            "RecordActivityTaskHeartbeat" => self.heartbeat(decode(&request)).encode_to_vec(),
             "RespondActivityTaskCompleted" => {
-                self.state().completed += 1;
+                let request: RespondActivityTaskCompletedRequest = decode(&request);
+                let mut state = self.state();
+                state.running.remove(&request.task_token);
+                state.completed += 1;
+                state.results.push(request.result.unwrap_or_default());
                 Vec::new()
             }
             "RespondActivityTaskFailed" => {
-                let request = RespondActivityTaskFailedRequest::decode(request.proto).unwrap_or_default();
-                self.state().failed.push(format!("{:?}", request.failure));
+                self.fail(decode(&request));
+                Vec::new()
+            }
+            "RespondActivityTaskCanceled" => {
+                let request: RespondActivityTaskCanceledRequest = decode(&request);
+                let mut state = self.state();
+                state.running.remove(&request.task_token);
+                state.cancelled += 1;
                 Vec::new()
             }
             "ShutdownWorker" => {
@@ -155,13 +203,46 @@ impl Frontend {
         })
     }
 
-    async fn poll_activity(&self) -> PollActivityTaskQueueResponse {
+    fn heartbeat(&self, request: RecordActivityTaskHeartbeatRequest) -> RecordActivityTaskHeartbeatResponse {
+        let mut state = self.state();
+        if let (Some(task), Some(details)) = (state.running.get_mut(&request.task_token), &request.details) {
+            task.details = Some(details.clone());
+        }
+        state.heartbeats.extend(request.details);
+        RecordActivityTaskHeartbeatResponse {
+            cancel_requested: state.cancel,
+            ..Default::default()
+        }
+    }
+
+    /// Takes the failure, and schedules the next attempt if there is one.
+    fn fail(&self, request: RespondActivityTaskFailedRequest) {
+        let mut state = self.state();
+        state.failed.extend(request.failure);
+        if let Some(mut task) = state.running.remove(&request.task_token)
+            && task.retries > 0
+        {
+            task.retries -= 1;
+            task.attempt += 1;
+            task.details = request.last_heartbeat_details.or(task.details);
+            state.waiting.push_back(task);
+            self.changed.notify_waiters();
+        }
+    }
+
+    async fn poll_activity(&self, request: PollActivityTaskQueueRequest) -> PollActivityTaskQueueResponse {
+        let queue = request.task_queue.unwrap_or_default().name;
+        self.state().polled.insert(queue.clone());
         let taken = self.wait(|state| {
-            let activity = state.waiting.pop_front()?;
+            let fits = |task: &Task| task.queue.is_none_or(|only| only == queue);
+            let index = state.waiting.iter().position(fits)?;
+            let task = state.waiting.remove(index)?;
             state.handed_out += 1;
-            Some((activity, state.handed_out))
+            let token = state.handed_out.to_string().into_bytes();
+            state.running.insert(token.clone(), task.clone());
+            Some((task, token))
         });
-        let Some((activity, number)) = taken.await else {
+        let Some((task, token)) = taken.await else {
             return PollActivityTaskQueueResponse::default();
         };
         let mut travelling = Travelling(self, false);
@@ -170,16 +251,18 @@ impl Frontend {
         #[expect(clippy::disallowed_methods, reason = "a server stamps its tasks")]
         let now = SystemTime::now();
         PollActivityTaskQueueResponse {
-            task_token: number.to_string().into_bytes(),
+            activity_id: String::from_utf8_lossy(&token).into_owned(),
+            task_token: token,
             workflow_namespace: "default".into(),
             workflow_type: Some(WorkflowType { name: "W".into() }),
             workflow_execution: Some(WorkflowExecution {
                 workflow_id: "w".into(),
                 run_id: "r".into(),
             }),
-            activity_type: Some(ActivityType { name: activity.into() }),
-            activity_id: number.to_string(),
-            attempt: 1,
+            activity_type: Some(ActivityType { name: task.activity }),
+            input: Some(Payloads { payloads: task.input }),
+            heartbeat_details: task.details,
+            attempt: task.attempt + 1,
             scheduled_time: Some(now.into()),
             current_attempt_scheduled_time: Some(now.into()),
             started_time: Some(now.into()),
@@ -211,4 +294,8 @@ impl Frontend {
             }
         }
     }
+}
+
+fn decode<T: Message + Default>(request: &GrpcRequest) -> T {
+    T::decode(request.proto.clone()).expect("the SDK sends what the service defines")
 }

@@ -1,8 +1,5 @@
 //! What the tests of running workers share: settings, activities, and ways to look at the pod from outside.
 
-// The SDK's macro adds constants named after the activities, which only workflows use.
-#![allow(dead_code)]
-
 use std::{
     collections::HashMap,
     io::{Read, Write},

@@ -182,7 +182,8 @@ fn running_tasks_finish_and_late_ones_are_handed_back() {
         1,
         "a retryable failure, not a cancellation that the workflow never asked for"
     );
-    assert!(state.failed[0].contains("WorkerShutdown"), "{}", state.failed[0]);
+    let failure = format!("{:?}", state.failed[0]);
+    assert!(failure.contains("WorkerShutdown"), "{failure}");
 }
 
 #[test]
