@@ -9,6 +9,7 @@ mod activity;
 mod backoff;
 mod connect;
 mod control;
+mod convert;
 mod core;
 mod deadline;
 mod drain;
@@ -35,6 +36,7 @@ use tokio_util::sync::CancellationToken;
 
 pub use crate::{
     activity::BlockingHeartbeat,
+    convert::ProtoJson,
     gate::TaskType,
     lifecycle::Ended,
     settings::Settings,

@@ -9,7 +9,10 @@ use std::{
 };
 
 use temporalio_client::{ClientOptions, ConnectionOptions};
-use temporalio_common::{WorkflowDefinition, data_converters::DataConverter};
+use temporalio_common::{
+    WorkflowDefinition,
+    data_converters::{DataConverter, DefaultFailureConverter, FailureConverter, PayloadCodec, PayloadConverter},
+};
 use temporalio_sdk::{
     WorkerOptions,
     activities::{ActivityDefinitions, ActivityImplementer},
@@ -20,6 +23,7 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     activity,
     connect::{Connector, Customise},
+    convert::Conversion,
     core::{self, Registered},
     deadline::FORCED,
     health::Readiness,
@@ -57,7 +61,7 @@ pub struct FleetWorker {
     registered: Registered,
     has_activities: bool,
     problems: Vec<Problem>,
-    data_converter: DataConverter,
+    conversion: Conversion,
     customise: Option<Customise>,
 }
 
@@ -125,7 +129,7 @@ impl FleetWorker {
             },
             has_activities: false,
             problems: Vec::new(),
-            data_converter: DataConverter::default(),
+            conversion: Conversion::default(),
             customise: None,
         }
     }
@@ -175,9 +179,36 @@ impl FleetWorker {
         }
     }
 
-    /// Converts payloads in another way than the SDK's default.
+    /// Encodes all payloads before they leave the process and decodes those that come: encryption, compression.
+    ///
+    /// Holds for workflows, activities, heartbeats, and the client that `ActivityContext::client` gives. A payload that cannot be decoded
+    /// fails its task, which is tried again.
+    pub fn codec(mut self, codec: impl PayloadCodec + Send + Sync + 'static) -> Self {
+        self.conversion.codec = Some(Box::new(codec));
+        self
+    }
+
+    /// Converts values to payloads in another way than the SDK's default.
+    pub fn payload_converter(mut self, converter: PayloadConverter) -> Self {
+        self.conversion.payload = Some(converter);
+        self
+    }
+
+    /// Converts errors to failures in another way than the SDK's default.
+    pub fn failure_converter(mut self, converter: impl FailureConverter + Send + Sync + 'static) -> Self {
+        self.conversion.failure = Some(Box::new(converter));
+        self
+    }
+
+    /// Lets messages and stack traces of failures pass through the codec too, as they may repeat what is in payloads.
+    pub fn encode_failures(self) -> Self {
+        self.failure_converter(DefaultFailureConverter::new(true))
+    }
+
+    /// Sets all three parts at once, for programs that share a converter with clients of their own. A start error beside
+    /// [`FleetWorker::codec`] and the other parts.
     pub fn data_converter(mut self, converter: DataConverter) -> Self {
-        self.data_converter = converter;
+        self.conversion.whole = Some(converter);
         self
     }
 
@@ -235,10 +266,14 @@ impl FleetWorker {
             default_queue,
             registered,
             has_activities,
-            problems,
-            data_converter,
+            mut problems,
+            conversion,
             customise,
         } = self;
+        if conversion.is_contradictory() {
+            let problem = "is set beside a codec, payload converter or failure converter";
+            problems.push(Problem::new("data_converter", problem, "one or the other"));
+        }
         // Two providers may be linked into a program; this one is used if nobody chose before.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let (settings, queues) = layout::resolve(settings, problems, default_queue, &registered, has_activities)?;
@@ -282,7 +317,7 @@ impl FleetWorker {
                 customise,
             },
             client: ClientOptions::new(settings.temporal_namespace.clone())
-                .data_converter(data_converter)
+                .data_converter(conversion.converter())
                 .build(),
             settings,
             pod,

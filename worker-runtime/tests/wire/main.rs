@@ -11,6 +11,9 @@
 )]
 
 mod activities;
+#[path = "../../examples/encryption/codec.rs"]
+mod codec;
+mod encryption;
 mod ending;
 mod fake;
 mod process;
