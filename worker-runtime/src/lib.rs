@@ -13,6 +13,7 @@ mod convert;
 mod core;
 mod deadline;
 mod drain;
+mod dynamic;
 mod gate;
 mod health;
 mod layout;
@@ -28,6 +29,7 @@ mod reload;
 mod resources;
 pub mod settings;
 mod signals;
+pub mod testing;
 mod worker;
 
 use std::{error::Error, fmt::Write as _, sync::OnceLock};
@@ -37,6 +39,7 @@ use tokio_util::sync::CancellationToken;
 pub use crate::{
     activity::BlockingHeartbeat,
     convert::ProtoJson,
+    dynamic::{AnyWorkflow, Dynamic, DynamicWorkflow},
     gate::TaskType,
     lifecycle::Ended,
     settings::Settings,

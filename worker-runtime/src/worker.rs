@@ -11,11 +11,13 @@ use std::{
 use temporalio_client::{ClientOptions, ConnectionOptions};
 use temporalio_common::{
     WorkflowDefinition,
-    data_converters::{DataConverter, DefaultFailureConverter, FailureConverter, PayloadCodec, PayloadConverter},
+    data_converters::{
+        DataConverter, DefaultFailureConverter, FailureConverter, PayloadCodec, PayloadConverter, RawValue,
+    },
 };
 use temporalio_sdk::{
     WorkerOptions,
-    activities::{ActivityDefinitions, ActivityImplementer},
+    activities::{ActivityContext, ActivityDefinitions, ActivityError, ActivityImplementer},
     workflows::WorkflowImplementation,
 };
 use tokio_util::sync::CancellationToken;
@@ -26,6 +28,7 @@ use crate::{
     convert::Conversion,
     core::{self, Registered},
     deadline::FORCED,
+    dynamic::{self, Dynamic, DynamicActivities, DynamicWorkflow},
     health::Readiness,
     layout,
     lifecycle::{self, Ended, Listeners, Plan},
@@ -162,6 +165,32 @@ impl FleetWorker {
             .register_activities(Shared(Arc::clone(&activities)));
         self.registered.activities.register_activities(Shared(activities));
         self.has_activities = true;
+        self
+    }
+
+    /// Registers one handler for several activity types, which need not be known before the worker starts: `ctx.info().activity_type`
+    /// tells which one runs. Input and output are payloads.
+    ///
+    /// Not a catch-all: other types keep failing retryably.
+    pub fn dynamic_activities<F>(
+        self,
+        names: impl IntoIterator<Item: Into<String>>,
+        handler: impl Fn(ActivityContext, RawValue) -> F + Send + Sync + 'static,
+    ) -> Self
+    where
+        F: Future<Output = Result<RawValue, ActivityError>> + Send + 'static,
+    {
+        let names = names.into_iter().map(Into::into).collect();
+        self.activities(DynamicActivities::new(names, handler))
+    }
+
+    /// Registers one workflow under several names, which need not be known before the worker starts.
+    ///
+    /// Not a catch-all: tasks of other types keep failing until a worker knows them.
+    pub fn dynamic_workflows<W: DynamicWorkflow>(mut self, names: impl IntoIterator<Item: Into<String>>) -> Self {
+        for name in names {
+            self = dynamic::named(&name.into(), || self.workflow::<Dynamic<W>>());
+        }
         self
     }
 

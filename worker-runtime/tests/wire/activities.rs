@@ -62,7 +62,6 @@ impl Plain {
 
     /// Panics on a thread of the runtime.
     #[activity(name = "panics_async")]
-    #[expect(clippy::unused_async, reason = "shows where it panics")]
     async fn panics_async(_: ActivityContext) -> Result<(), ActivityError> {
         panic!("no such luck")
     }

@@ -18,12 +18,15 @@ use temporalio_common::protos::temporal::api::{
     namespace::v1::{NamespaceInfo, namespace_info::Capabilities},
     workflowservice::v1::{
         DescribeNamespaceResponse, GetSystemInfoResponse, PollActivityTaskQueueRequest, PollActivityTaskQueueResponse,
-        PollWorkflowTaskQueueResponse, RecordActivityTaskHeartbeatRequest, RecordActivityTaskHeartbeatResponse,
-        RespondActivityTaskCanceledRequest, RespondActivityTaskCompletedRequest, RespondActivityTaskFailedRequest,
+        RecordActivityTaskHeartbeatRequest, RecordActivityTaskHeartbeatResponse, RespondActivityTaskCanceledRequest,
+        RespondActivityTaskCompletedRequest, RespondActivityTaskFailedRequest, RespondQueryTaskCompletedRequest,
+        RespondWorkflowTaskCompletedResponse, RespondWorkflowTaskFailedRequest,
     },
 };
 use tokio::sync::Notify;
 use tonic::{Code, Status, codegen::http::HeaderMap};
+
+use crate::history::Runs;
 
 /// How long a poll waits for a task: short, so that tests end soon.
 const LONG_POLL: Duration = Duration::from_millis(300);
@@ -67,6 +70,8 @@ pub(crate) struct State {
     pub(crate) no_namespace: bool,
     /// End open polls when a worker says that it shuts down, and say so in the capabilities.
     pub(crate) completes_polls: bool,
+    /// Workflows.
+    pub(crate) runs: Runs,
     stopping: bool,
 }
 
@@ -81,6 +86,8 @@ pub(crate) struct Task {
     pub(crate) retries: u32,
     pub(crate) attempt: i32,
     pub(crate) details: Option<Payloads>,
+    /// The run and the event that it belongs to.
+    pub(crate) of: Option<(usize, i64)>,
 }
 
 /// Counts a task as lost unless it arrived.
@@ -113,6 +120,13 @@ impl Frontend {
     pub(crate) fn schedule_task(&self, task: Task) {
         self.state().waiting.push_back(task);
         self.changed.notify_waiters();
+    }
+
+    /// Looks at the workflows, or does something to them.
+    pub(crate) fn runs<T>(&self, look: impl FnOnce(&mut Runs) -> T) -> T {
+        let value = look(&mut self.state().runs);
+        self.changed.notify_waiters();
+        value
     }
 
     /// Puts this frontend in the place of the network.
@@ -150,16 +164,38 @@ impl Frontend {
             "DescribeNamespace" => self.namespace()?.encode_to_vec(),
             "PollActivityTaskQueue" => self.poll_activity(decode(&request)).await.encode_to_vec(),
             "PollWorkflowTaskQueue" => {
-                self.wait(|_| None::<()>).await;
-                PollWorkflowTaskQueueResponse::default().encode_to_vec()
+                let task = self.wait(|state| state.runs.task()).await;
+                task.unwrap_or_default().encode_to_vec()
+            }
+            "RespondWorkflowTaskCompleted" => {
+                let tasks = self.runs(|runs| runs.completed(decode(&request)));
+                self.state().waiting.extend(tasks);
+                self.changed.notify_waiters();
+                RespondWorkflowTaskCompletedResponse::default().encode_to_vec()
+            }
+            "RespondWorkflowTaskFailed" => {
+                let request: RespondWorkflowTaskFailedRequest = decode(&request);
+                self.state().runs.failures.extend(request.failure);
+                Vec::new()
+            }
+            "RespondQueryTaskCompleted" => {
+                let request: RespondQueryTaskCompletedRequest = decode(&request);
+                let answer = request.query_result.ok_or(request.error_message);
+                self.state().runs.answers.push(answer);
+                Vec::new()
             }
             "RecordActivityTaskHeartbeat" => self.heartbeat(decode(&request)).encode_to_vec(),
             "RespondActivityTaskCompleted" => {
                 let request: RespondActivityTaskCompletedRequest = decode(&request);
                 let mut state = self.state();
-                state.running.remove(&request.task_token);
+                let task = state.running.remove(&request.task_token);
+                let result = request.result.unwrap_or_default();
                 state.completed += 1;
-                state.results.push(request.result.unwrap_or_default());
+                state.results.push(result.clone());
+                if let Some(of) = task.and_then(|task| task.of) {
+                    state.runs.activity_ended(of, Ok(result));
+                    self.changed.notify_waiters();
+                }
                 Vec::new()
             }
             "RespondActivityTaskFailed" => {

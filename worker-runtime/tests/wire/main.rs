@@ -3,11 +3,17 @@
 // Tests may panic. The SDK's macros want inputs by value and results of one shape, and add constants that only workflows use.
 #![allow(
     dead_code,
+    clippy::cast_possible_wrap,
+    clippy::default_trait_access,
     clippy::needless_pass_by_value,
     clippy::panic,
+    clippy::ptr_arg,
     clippy::single_match_else,
     clippy::struct_excessive_bools,
-    clippy::unnecessary_wraps
+    clippy::too_many_lines,
+    clippy::unnecessary_wraps,
+    clippy::unused_async,
+    clippy::unused_self
 )]
 
 mod activities;
@@ -16,6 +22,8 @@ mod codec;
 mod encryption;
 mod ending;
 mod fake;
+mod history;
 mod process;
 mod support;
 mod worker;
+mod workflows;
