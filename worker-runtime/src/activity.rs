@@ -65,10 +65,11 @@ pub(crate) fn names(activities: &ActivityDefinitions) -> Vec<String> {
 }
 
 /// Says which activities go by the name of their Rust method: workflows in other languages, and code that is renamed, miss them.
-pub(crate) fn warn_of_default_names(activities: &ActivityDefinitions) {
-    let default: Vec<String> = names(activities).into_iter().filter(|name| is_default(name)).collect();
+pub(crate) fn warn_of_default_names(queue: &str, names: &[String]) {
+    let default: Vec<&String> = names.iter().filter(|name| is_default(name)).collect();
     if !default.is_empty() {
         tracing::warn!(
+            queue,
             activities = ?default,
             "activities without a name of their own: give each one with #[activity(name = \"…\")], before workflows use these"
         );

@@ -13,10 +13,10 @@ use std::{
 use temporalio_client::{ClientOptions, Connection, RetryOptions};
 use temporalio_common::{
     telemetry::{TelemetryOptions, metrics::TemporalMeter, telemetry_init},
-    worker::WorkerTaskTypes,
+    worker::{WorkerDeploymentOptions, WorkerDeploymentVersion, WorkerTaskTypes},
 };
 use temporalio_sdk::{
-    Worker, WorkerOptions,
+    Worker,
     error::{WorkerCreateError, WorkerRunError},
     runtime::CoreWorker,
 };
@@ -30,7 +30,8 @@ use crate::{
     gate::{Gate, LaneId, Permit},
     meter::SdkMeter,
     pod::{Gates, Half, Lanes},
-    settings::{Pollers, Settings},
+    register::Registrations,
+    settings::{Deployment, Pollers, Settings},
 };
 
 /// How often the SDK tells the server that this worker lives.
@@ -49,20 +50,11 @@ pub(crate) enum Error {
     Create(#[source] WorkerCreateError),
 }
 
-/// Registered workflows and activities, to be copied for each SDK Worker.
-#[derive(Clone)]
-pub(crate) struct Registered {
-    /// Workflows, and activities that can run locally.
-    pub(crate) workflows: WorkerOptions,
-    /// Activities alone.
-    pub(crate) activities: WorkerOptions,
-}
-
 /// Makes SDK Workers.
 pub(crate) struct Seam {
     runtime: CoreRuntime,
     settings: Arc<Settings>,
-    registered: Registered,
+    registered: Registrations,
     client: ClientOptions,
 }
 
@@ -92,7 +84,7 @@ impl Seam {
     /// To be called within the Tokio runtime that tasks run on.
     pub(crate) fn new(
         settings: Arc<Settings>,
-        registered: Registered,
+        registered: Registrations,
         meter: &SdkMeter,
         client: ClientOptions,
     ) -> Result<Self, Error> {
@@ -114,12 +106,22 @@ impl Seam {
     pub(crate) fn worker(&self, half: &Half, gates: &Gates, connection: Connection) -> Result<SdkWorker, Error> {
         let settings = &self.settings;
         let mut options = match half.lanes {
-            Lanes::Workflows { .. } => self.registered.workflows.clone(),
-            Lanes::Activities { .. } => self.registered.activities.clone(),
+            Lanes::Workflows { .. } => self.registered.of(&half.queue).workflows.clone(),
+            Lanes::Activities { .. } => self.registered.of(&half.queue).activities.clone(),
         };
         options.task_queue.clone_from(&half.queue);
         options.max_cached_workflows = settings.options.max_cached_workflows as usize;
         options.graceful_shutdown_period = Some(settings.graceful_shutdown);
+        if let Some(Deployment { name, build_id }) = &settings.deployment {
+            let version = WorkerDeploymentVersion::builder()
+                .deployment_name(name)
+                .build_id(build_id)
+                .build();
+            options.deployment_options = WorkerDeploymentOptions::new(version)
+                .use_worker_versioning(true)
+                .default_versioning_behavior(self.registered.versioning.into())
+                .build();
+        }
         // Eager activities would need the workflow's Worker to run activities.
         options.max_eager_activity_reservations_per_workflow_task = 0;
         let mut config = options

@@ -3,9 +3,9 @@
 use std::{collections::BTreeSet, sync::Arc, time::Instant};
 
 use crate::{
-    core::Registered,
     gate::{Gate, TaskType},
     pod::{Gates, Half, Lanes},
+    register::Registrations,
     settings::{InvalidSettings, Problem, QueueSettings, QueueType, Settings},
 };
 
@@ -14,8 +14,7 @@ pub(crate) fn resolve(
     settings: Result<Settings, InvalidSettings>,
     mut problems: Vec<Problem>,
     default_queue: Option<String>,
-    registered: &Registered,
-    has_activities: bool,
+    registered: &Registrations,
 ) -> Result<(Settings, Vec<QueueSettings>), InvalidSettings> {
     let settings = match settings {
         Ok(settings) => settings,
@@ -24,14 +23,6 @@ pub(crate) fn resolve(
             return Err(InvalidSettings(problems));
         }
     };
-    let has_workflows = !registered.workflows.workflows().is_empty();
-    let known: BTreeSet<QueueType> = [
-        (QueueType::Workflow, has_workflows),
-        (QueueType::Activity, has_activities),
-    ]
-    .into_iter()
-    .filter_map(|(queue_type, known)| known.then_some(queue_type))
-    .collect();
     let mut queues = settings.queues.clone();
     if queues.is_empty() {
         queues.extend(default_queue.map(|name| QueueSettings {
@@ -46,14 +37,18 @@ pub(crate) fn resolve(
             "a name",
         ));
     }
-    if known.is_empty() {
-        problems.push(Problem::new(
-            "worker",
-            "neither a workflow nor an activity is registered",
-            "at least one",
-        ));
-    }
     for queue in &mut queues {
+        let known = registered.of(&queue.name).types();
+        if known.is_empty() {
+            problems.push(Problem::new(
+                "worker",
+                format!(
+                    "neither a workflow nor an activity is registered for queue {:?}",
+                    queue.name
+                ),
+                "at least one",
+            ));
+        }
         if queue.types.is_empty() {
             queue.types.clone_from(&known);
         }
@@ -107,16 +102,22 @@ fn floors(settings: &Settings, queues: &[QueueSettings], problems: &mut Vec<Prob
 pub(crate) fn layout(
     settings: &Settings,
     queues: &[QueueSettings],
-    has_activities: bool,
+    registered: &Registrations,
     now: Instant,
 ) -> (Gates, Vec<Half>) {
     let options = &settings.options;
     let gate = |task_type, limit| Arc::new(Gate::new(task_type, limit, now));
+    // A queue with workflow tasks runs the activities that it knows locally.
+    let local = |queue: &QueueSettings| {
+        queue.types.contains(&QueueType::Workflow) && registered.of(&queue.name).has_activities()
+    };
     let serves = |queue_type| queues.iter().any(|queue| queue.types.contains(&queue_type));
     let gates = Gates {
         workflow: serves(QueueType::Workflow).then(|| gate(TaskType::Workflow, options.max_concurrent_workflow_tasks)),
         activity: serves(QueueType::Activity).then(|| gate(TaskType::Activity, options.max_concurrent_activities)),
-        local_activity: (serves(QueueType::Workflow) && has_activities)
+        local_activity: queues
+            .iter()
+            .any(local)
             .then(|| gate(TaskType::LocalActivity, options.max_concurrent_local_activities)),
     };
     let mut halves = Vec::new();
@@ -129,7 +130,11 @@ pub(crate) fn layout(
             halves.push(half(Lanes::Workflows {
                 normal: workflow.add_lane(now),
                 sticky: (options.max_cached_workflows > 0).then(|| workflow.add_lane(now)),
-                local: gates.local_activity.as_ref().map(|local| local.add_lane(now)),
+                local: gates
+                    .local_activity
+                    .as_ref()
+                    .filter(|_| local(queue))
+                    .map(|gate| gate.add_lane(now)),
             }));
         }
         if let (true, Some(activity)) = (queue.types.contains(&QueueType::Activity), &gates.activity) {

@@ -25,6 +25,7 @@ mod pod;
 pub mod process;
 mod pulse;
 mod queues;
+mod register;
 mod reload;
 mod resources;
 pub mod settings;
@@ -42,6 +43,7 @@ pub use crate::{
     dynamic::{AnyWorkflow, Dynamic, DynamicWorkflow},
     gate::TaskType,
     lifecycle::Ended,
+    register::{OnQueue, Versioning},
     settings::Settings,
     worker::{FleetWorker, StartError, WorkerHandle},
 };

@@ -34,6 +34,8 @@ pub struct Settings {
     pub queues: Vec<QueueSettings>,
     /// Slots and pollers.
     pub options: Options,
+    /// The Worker Deployment Version that this worker is; absent = not versioned.
+    pub deployment: Option<Deployment>,
     /// Who polls: `[prefix/]pod/namespace/uid`, or `[prefix/]process-id@host` outside Kubernetes.
     pub identity: String,
     /// How long running tasks may go on after the process was told to end. Default 60 s.
@@ -48,6 +50,15 @@ pub struct Settings {
     pub credential_poll: Duration,
     /// Whether the process runs in a pod: logs are JSON then.
     pub in_pod: bool,
+}
+
+/// Name and build ID of a Worker Deployment Version.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Deployment {
+    /// Name of the deployment.
+    pub name: String,
+    /// Build ID within it.
+    pub build_id: String,
 }
 
 /// A task queue and what to poll on it.
@@ -181,6 +192,7 @@ impl Settings {
             api_key_file: read.get("TEMPORAL_FLEET_API_KEY_FILE").map(PathBuf::from),
             queues: read.queues(),
             options,
+            deployment: read.deployment(),
             identity: read.identity(),
             graceful_shutdown: Duration::from_secs(read.number(
                 "TEMPORAL_FLEET_GRACEFUL_SHUTDOWN_SECONDS",

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{InvalidSettings, Options, Pollers, Ports, QueueType, Settings};
+use super::{Deployment, InvalidSettings, Options, Pollers, Ports, QueueType, Settings};
 
 fn settings(variables: &[(&str, &str)]) -> Result<Settings, InvalidSettings> {
     // A configuration file in the developer's home must not change the outcome.
@@ -58,6 +58,8 @@ fn a_pod_gets_all_that_the_operator_sets() {
         ("POD_NAME", "p-1"),
         ("POD_NAMESPACE", "shop"),
         ("POD_UID", "u-1"),
+        ("TEMPORAL_DEPLOYMENT_NAME", "shop.orders"),
+        ("TEMPORAL_WORKER_BUILD_ID", "b7"),
     ])
     .expect("valid");
     assert_eq!(settings.identity, "eu/p-1/shop/u-1");
@@ -81,6 +83,22 @@ fn a_pod_gets_all_that_the_operator_sets() {
     );
     assert_eq!(settings.graceful_shutdown, Duration::from_secs(30));
     assert!(settings.in_pod);
+    let deployment = Deployment {
+        name: "shop.orders".to_owned(),
+        build_id: "b7".to_owned(),
+    };
+    assert_eq!(settings.deployment, Some(deployment));
+}
+
+#[test]
+fn a_deployment_needs_its_build_id_and_a_build_id_its_deployment() {
+    for (given, missing) in [
+        ("TEMPORAL_DEPLOYMENT_NAME", "TEMPORAL_WORKER_BUILD_ID"),
+        ("TEMPORAL_WORKER_BUILD_ID", "TEMPORAL_DEPLOYMENT_NAME"),
+    ] {
+        let error = settings(&[(given, "x")]).expect_err("half").to_string();
+        assert!(error.contains(&format!("{missing}: is absent")), "{error}");
+    }
 }
 
 #[test]

@@ -16,8 +16,7 @@ use temporalio_common::{
     },
 };
 use temporalio_sdk::{
-    WorkerOptions,
-    activities::{ActivityContext, ActivityDefinitions, ActivityError, ActivityImplementer},
+    activities::{ActivityContext, ActivityError, ActivityImplementer},
     workflows::WorkflowImplementation,
 };
 use tokio_util::sync::CancellationToken;
@@ -26,9 +25,9 @@ use crate::{
     activity,
     connect::{Connector, Customise},
     convert::Conversion,
-    core::{self, Registered},
+    core,
     deadline::FORCED,
-    dynamic::{self, Dynamic, DynamicActivities, DynamicWorkflow},
+    dynamic::{DynamicActivities, DynamicWorkflow},
     health::Readiness,
     layout,
     lifecycle::{self, Ended, Listeners, Plan},
@@ -37,6 +36,7 @@ use crate::{
     pod::{Half, Pod},
     pulse::Pulses,
     queues::Queues,
+    register::{OnQueue, Registered, Registrations, Versioning},
     settings::{InvalidSettings, Ports, Problem, Settings},
 };
 
@@ -62,7 +62,8 @@ pub struct FleetWorker {
     settings: Result<Settings, InvalidSettings>,
     default_queue: Option<String>,
     registered: Registered,
-    has_activities: bool,
+    on_queues: Vec<(String, OnQueue)>,
+    versioning: Versioning,
     problems: Vec<Problem>,
     conversion: Conversion,
     customise: Option<Customise>,
@@ -101,15 +102,6 @@ pub struct WorkerHandle {
     thread: JoinHandle<std::io::Result<Ended>>,
 }
 
-/// Registers one instance of activities any number of times.
-struct Shared<A>(Arc<A>);
-
-impl<A: ActivityImplementer> ActivityImplementer for Shared<A> {
-    fn register_all(self: Arc<Self>, definitions: &mut ActivityDefinitions) {
-        Arc::clone(&self.0).register_all(definitions);
-    }
-}
-
 impl FleetWorker {
     /// A worker with the settings of the environment. Mistakes in it are reported when the worker starts, all together.
     pub fn from_env() -> Self {
@@ -122,15 +114,12 @@ impl FleetWorker {
     }
 
     fn new(settings: Result<Settings, InvalidSettings>) -> Self {
-        let none = WorkerOptions::new("unset").build();
         Self {
             settings,
             default_queue: None,
-            registered: Registered {
-                workflows: none.clone(),
-                activities: none,
-            },
-            has_activities: false,
+            registered: Registered::new(),
+            on_queues: Vec::new(),
+            versioning: Versioning::default(),
             problems: Vec::new(),
             conversion: Conversion::default(),
             customise: None,
@@ -149,22 +138,39 @@ impl FleetWorker {
         W: WorkflowImplementation,
         <W::Run as WorkflowDefinition>::Input: Send,
     {
-        if let Err(error) = self.registered.workflows.register_workflow::<W>() {
-            self.problems
-                .push(Problem::new("workflow", error.to_string(), "each workflow type once"));
-        }
+        let problem = self.registered.workflow::<W>();
+        self.problems.extend(problem);
         self
     }
 
     /// Registers all activities of a value on every queue; workflows can also run them locally.
     pub fn activities<A: ActivityImplementer + Send + Sync + 'static>(mut self, activities: A) -> Self {
-        let activities = Arc::new(activities);
-        self.check_names(&activities);
-        self.registered
-            .workflows
-            .register_activities(Shared(Arc::clone(&activities)));
-        self.registered.activities.register_activities(Shared(activities));
-        self.has_activities = true;
+        let problems = self.registered.activities(activities);
+        self.problems.extend(problems);
+        self
+    }
+
+    /// Registers workflows and activities on one queue alone, beside those that are for every queue. Which queues a process serves, the
+    /// environment decides: what is registered for others is not used.
+    ///
+    /// ```no_run
+    /// # struct Orders; struct Renderer;
+    /// # #[temporalio_macros::activities] impl Orders {}
+    /// # #[temporalio_macros::activities] impl Renderer {}
+    /// fleet_worker::FleetWorker::from_env()
+    ///     .activities(Orders)
+    ///     .on_queue("heavy", |queue| queue.activities(Renderer))
+    ///     .run();
+    /// ```
+    pub fn on_queue(mut self, name: impl Into<String>, register: impl FnOnce(OnQueue) -> OnQueue) -> Self {
+        self.on_queues.push((name.into(), register(OnQueue::default())));
+        self
+    }
+
+    /// Where open workflows go when another version becomes current; [`Versioning::Pinned`] by default. Without effect unless the
+    /// environment names a deployment and a build ID.
+    pub const fn versioning(mut self, versioning: Versioning) -> Self {
+        self.versioning = versioning;
         self
     }
 
@@ -189,23 +195,10 @@ impl FleetWorker {
     /// Not a catch-all: tasks of other types keep failing until a worker knows them.
     pub fn dynamic_workflows<W: DynamicWorkflow>(mut self, names: impl IntoIterator<Item: Into<String>>) -> Self {
         for name in names {
-            self = dynamic::named(&name.into(), || self.workflow::<Dynamic<W>>());
+            let problem = self.registered.dynamic_workflow::<W>(&name.into());
+            self.problems.extend(problem);
         }
         self
-    }
-
-    /// The SDK lets a later registration win in silence.
-    fn check_names<A: ActivityImplementer>(&mut self, new: &Arc<A>) {
-        let mut definitions = ActivityDefinitions::default();
-        definitions.register_activities(Shared(Arc::clone(new)));
-        let known = activity::names(&self.registered.activities.activities());
-        for name in activity::names(&definitions) {
-            if known.contains(&name) {
-                let problem = format!("activity type {name:?} is already registered");
-                self.problems
-                    .push(Problem::new("activities", problem, "each activity type once"));
-            }
-        }
     }
 
     /// Encodes all payloads before they leave the process and decodes those that come: encryption, compression.
@@ -251,8 +244,14 @@ impl FleetWorker {
     ///
     /// Exit code 0: every task was completed or handed back; 1: could not start; 75: the process had to be ended by force.
     pub fn run(self) -> ExitCode {
+        self.run_until(&CancellationToken::new())
+    }
+
+    /// Like [`FleetWorker::run`], and until the token fires: the ending is the same.
+    pub fn run_until(self, stop: &CancellationToken) -> ExitCode {
         crate::logs::init(self.settings.as_ref().is_ok_and(|settings| settings.in_pod));
-        let stop = CancellationToken::new();
+        // A child of its own: a signal does not end what else the program does with its token.
+        let stop = stop.child_token();
         let ended = self.plan(true).and_then(|plan| Ok(lifecycle::run(plan, &stop)?));
         match ended {
             Ok(Ended::Clean) => ExitCode::SUCCESS,
@@ -294,7 +293,8 @@ impl FleetWorker {
             settings,
             default_queue,
             registered,
-            has_activities,
+            on_queues,
+            versioning,
             mut problems,
             conversion,
             customise,
@@ -303,13 +303,16 @@ impl FleetWorker {
             let problem = "is set beside a codec, payload converter or failure converter";
             problems.push(Problem::new("data_converter", problem, "one or the other"));
         }
+        let registered = Registrations::new(registered, on_queues, versioning, &mut problems);
         // Two providers may be linked into a program; this one is used if nobody chose before.
         let _ = rustls::crypto::ring::default_provider().install_default();
-        let (settings, queues) = layout::resolve(settings, problems, default_queue, &registered, has_activities)?;
-        activity::warn_of_default_names(&registered.activities.activities());
+        let (settings, queues) = layout::resolve(settings, problems, default_queue, &registered)?;
+        for queue in &queues {
+            activity::warn_of_default_names(&queue.name, &registered.of(&queue.name).activity_types());
+        }
         let settings = Arc::new(settings);
         let now = Instant::now();
-        let (gates, halves) = layout::layout(&settings, &queues, has_activities, now);
+        let (gates, halves) = layout::layout(&settings, &queues, &registered, now);
         let names = halves.iter().map(|half| (half.queue.clone(), half.task_type()));
         let pod = Arc::new(Pod {
             started: now,

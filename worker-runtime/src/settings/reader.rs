@@ -8,7 +8,7 @@ use std::{
 
 use temporalio_common::envconfig::{ClientConfigProfile, LoadClientConfigProfileOptions, load_client_config_profile};
 
-use super::{MAX_SLOTS, Pollers, Problem, QueueSettings};
+use super::{Deployment, MAX_SLOTS, Pollers, Problem, QueueSettings};
 
 /// Reads variables one by one and remembers what was wrong.
 pub(super) struct Reader<'a> {
@@ -108,6 +108,21 @@ impl<'a> Reader<'a> {
             }
         }
         Vec::new()
+    }
+
+    pub(super) fn deployment(&mut self) -> Option<Deployment> {
+        const NAMES: [&str; 2] = ["TEMPORAL_DEPLOYMENT_NAME", "TEMPORAL_WORKER_BUILD_ID"];
+        match NAMES.map(|name| self.get(name).map(str::to_owned)) {
+            [Some(name), Some(build_id)] => return Some(Deployment { name, build_id }),
+            [None, None] => {}
+            [Some(_), None] => self.problem(
+                NAMES[1],
+                "is absent although there is a deployment name",
+                "both or none",
+            ),
+            [None, Some(_)] => self.problem(NAMES[0], "is absent although there is a build ID", "both or none"),
+        }
+        None
     }
 
     pub(super) fn identity(&mut self) -> String {

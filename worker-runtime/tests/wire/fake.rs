@@ -70,6 +70,8 @@ pub(crate) struct State {
     pub(crate) no_namespace: bool,
     /// End open polls when a worker says that it shuts down, and say so in the capabilities.
     pub(crate) completes_polls: bool,
+    /// The versions that polled for activities.
+    pub(crate) versions: BTreeSet<String>,
     /// Workflows.
     pub(crate) runs: Runs,
     stopping: bool,
@@ -268,7 +270,15 @@ impl Frontend {
 
     async fn poll_activity(&self, request: PollActivityTaskQueueRequest) -> PollActivityTaskQueueResponse {
         let queue = request.task_queue.unwrap_or_default().name;
-        self.state().polled.insert(queue.clone());
+        {
+            let mut state = self.state();
+            state.polled.insert(queue.clone());
+            if let Some(options) = &request.deployment_options {
+                let mode = options.worker_versioning_mode().as_str_name();
+                let version = format!("{}/{}/{mode}", options.deployment_name, options.build_id);
+                state.versions.insert(version);
+            }
+        }
         let taken = self.wait(|state| {
             let fits = |task: &Task| task.queue.is_none_or(|only| only == queue);
             let index = state.waiting.iter().position(fits)?;

@@ -64,6 +64,8 @@ pub(crate) struct Runs {
     pub(crate) all: Vec<Run>,
     /// Answers to queries.
     pub(crate) answers: Vec<Result<Payloads, String>>,
+    /// How the last task said that its workflow is versioned.
+    pub(crate) behaviour: &'static str,
     /// Failures of workflow tasks.
     pub(crate) failures: Vec<Failure>,
 }
@@ -244,6 +246,7 @@ impl Runs {
     /// Takes a worker's answer to a task, and returns the activities that it asks for.
     pub(crate) fn completed(&mut self, request: RespondWorkflowTaskCompletedRequest) -> Vec<Task> {
         let index = number(&request.task_token);
+        self.behaviour = request.versioning_behavior().as_str_name();
         let run = &mut self.all[index];
         let started_event_id = run.events.len() as i64;
         run.last_started = started_event_id;

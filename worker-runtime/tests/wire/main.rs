@@ -8,6 +8,7 @@
     clippy::needless_pass_by_value,
     clippy::panic,
     clippy::ptr_arg,
+    clippy::redundant_closure_for_method_calls,
     clippy::single_match_else,
     clippy::struct_excessive_bools,
     clippy::too_many_lines,
@@ -24,6 +25,7 @@ mod ending;
 mod fake;
 mod history;
 mod process;
+mod register;
 mod support;
 mod worker;
 mod workflows;
