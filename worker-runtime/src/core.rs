@@ -5,8 +5,9 @@
 //! its version is pinned.
 
 use std::{
+    collections::BTreeSet,
     marker::PhantomData,
-    sync::{Arc, Weak},
+    sync::{Arc, Weak, atomic::AtomicU64},
     time::{Duration, Instant},
 };
 
@@ -29,8 +30,9 @@ use temporalio_sdk_core::{
 use crate::{
     gate::{Gate, LaneId, Permit},
     meter::SdkMeter,
-    pod::{Gates, Half, Lanes},
-    register::Registrations,
+    metrics::count,
+    pod::{Half, Lanes, Pod},
+    register::{Registered, Registrations},
     settings::{Deployment, Pollers, Settings},
 };
 
@@ -103,7 +105,7 @@ impl Seam {
     }
 
     /// A new SDK Worker for half of a queue.
-    pub(crate) fn worker(&self, half: &Half, gates: &Gates, connection: Connection) -> Result<SdkWorker, Error> {
+    pub(crate) fn worker(&self, half: &Half, pod: &Pod, connection: Connection) -> Result<SdkWorker, Error> {
         let settings = &self.settings;
         let mut options = match half.lanes {
             Lanes::Workflows { .. } => self.registered.of(&half.queue).workflows.clone(),
@@ -138,7 +140,7 @@ impl Seam {
         };
         config.workflow_task_poller_behavior = settings.options.workflow_task_pollers.map(behavior);
         config.activity_task_poller_behavior = settings.options.activity_task_pollers.map(behavior);
-        config.tuner = Some(Arc::new(Tuner::new(half.lanes, gates)));
+        config.tuner = Some(Arc::new(Tuner::new(half, pod, self.registered.of(&half.queue))));
         // A Worker that is made anew may start before the last tasks of its predecessor ended.
         config.skip_client_worker_set_check = true;
         let start = |error| Error::Start(format!("{error:#}"));
@@ -238,21 +240,31 @@ struct Tuner {
 }
 
 impl Tuner {
-    fn new(lanes: Lanes, gates: &Gates) -> Self {
-        let (normal, sticky, local, activity) = match lanes {
+    fn new(half: &Half, pod: &Pod, registered: &Registered) -> Self {
+        let (normal, sticky, local, activity) = match half.lanes {
             Lanes::Workflows { normal, sticky, local } => (Some(normal), sticky, local, None),
             Lanes::Activities { lane } => (None, None, None, Some(lane)),
         };
+        let types = match half.lanes {
+            Lanes::Workflows { .. } => registered.workflow_types(),
+            Lanes::Activities { .. } => registered.activity_types(),
+        };
+        let known = Arc::new(Known {
+            types: types.into_iter().collect(),
+            others: Arc::clone(&pod.counters.unregistered),
+        });
+        let gates = &pod.gates;
         Self {
-            workflow: slots(gates.workflow.as_ref(), normal, sticky),
-            activity: slots(gates.activity.as_ref(), activity, None),
-            local_activity: slots(gates.local_activity.as_ref(), local, None),
+            workflow: slots(gates.workflow.as_ref(), normal, sticky, &known),
+            activity: slots(gates.activity.as_ref(), activity, None, &known),
+            // Only activities that the worker itself asked for.
+            local_activity: slots(gates.local_activity.as_ref(), local, None, &Arc::default()),
             nexus: Arc::new(FixedSizeSlotSupplier::new(1)),
         }
     }
 }
 
-fn slots<K>(gate: Option<&Arc<Gate>>, lane: Option<LaneId>, sticky: Option<LaneId>) -> Slots<K>
+fn slots<K>(gate: Option<&Arc<Gate>>, lane: Option<LaneId>, sticky: Option<LaneId>, known: &Arc<Known>) -> Slots<K>
 where
     K: SlotKind + Send + Sync + 'static,
 {
@@ -261,6 +273,7 @@ where
             gate: Arc::clone(gate),
             lane,
             sticky: sticky.unwrap_or(lane),
+            known: Arc::clone(known),
             kind: PhantomData,
         }),
         _ => Arc::new(FixedSizeSlotSupplier::new(1)),
@@ -285,11 +298,19 @@ impl WorkerTuner for Tuner {
     }
 }
 
+/// The types that an SDK Worker knows (none = all), and where tasks of others are counted.
+#[derive(Default)]
+struct Known {
+    types: BTreeSet<String>,
+    others: Arc<AtomicU64>,
+}
+
 /// Hands out the slots of a gate to one SDK Worker.
 struct Supplier<K> {
     gate: Arc<Gate>,
     lane: LaneId,
     sticky: LaneId,
+    known: Arc<Known>,
     kind: PhantomData<fn() -> K>,
 }
 
@@ -320,6 +341,14 @@ impl<K: SlotKind + Send + Sync + 'static> SlotSupplier for Supplier<K> {
             SlotInfo::LocalActivity(info) => info.activity_type.as_str(),
             SlotInfo::Nexus(info) => info.operation.as_str(),
         };
+        let Known { types, others } = self.known.as_ref();
+        if !types.is_empty() && !types.contains(name) {
+            count(others);
+            tracing::warn!(
+                name,
+                "a task of a type that is not registered: it fails and is tried again"
+            );
+        }
         if let Some(permit) = ctx.permit().user_data::<Permit>() {
             permit.start(name, Instant::now());
         }

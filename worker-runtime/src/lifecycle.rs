@@ -236,7 +236,7 @@ async fn drive(running: &Running, seam: &Seam, link: &Link, pod: &Pod) {
     let name = running.half.thread_name();
     while !running.is_ending() {
         let began = Instant::now();
-        let failure = match seam.worker(&running.half, &pod.gates, link.connection()) {
+        let failure = match seam.worker(&running.half, pod, link.connection()) {
             Err(error) => crate::chain(&error),
             Ok(mut sdk) => {
                 running.attach(sdk.handle());

@@ -33,6 +33,8 @@ pub(crate) struct Counters {
     pub(crate) failed_reloads: AtomicU64,
     /// SDK Workers made anew after they ended with an error.
     pub(crate) rebuilds: AtomicU64,
+    /// Tasks of types that are not registered; shared with those who see tasks arrive.
+    pub(crate) unregistered: Arc<AtomicU64>,
 }
 
 /// Adds one to a counter.
@@ -184,6 +186,12 @@ impl Collector for RuntimeCollector {
                     counter(value(&counters.reloads), vec![label("outcome", "used")]),
                     counter(value(&counters.failed_reloads), vec![label("outcome", "rejected")]),
                 ],
+            ),
+            family(
+                "temporal_fleet_runtime_unregistered_tasks_total",
+                "Tasks of types that this worker does not know, which fail and are tried again; alert on any: a deployment is missing code",
+                MetricType::COUNTER,
+                vec![counter(value(&counters.unregistered), Vec::new())],
             ),
             family(
                 "temporal_fleet_runtime_rebuilds_total",

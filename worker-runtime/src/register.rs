@@ -133,6 +133,12 @@ impl Registered {
         activity::names(&self.activities.activities())
     }
 
+    pub(crate) fn workflow_types(&self) -> Vec<String> {
+        let workflows = self.workflows.workflows();
+        let types = workflows.workflow_definitions();
+        types.map(|definition| definition.workflow_type.clone()).collect()
+    }
+
     pub(crate) fn has_activities(&self) -> bool {
         !self.activity_types().is_empty()
     }

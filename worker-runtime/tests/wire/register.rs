@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     fake::{Frontend, Task},
     history::json,
-    support::{eventually, settings},
+    support::{eventually, get, settings},
     workflows::{Echo, Parts},
 };
 
@@ -53,8 +53,17 @@ fn a_registration_on_one_queue_is_on_no_other() {
         frontend.schedule_task(task(activity, queue));
     }
     eventually("all that are known complete", || frontend.state().completed == 3);
+    let unregistered = || {
+        let scrape = get(worker.ports().metrics, "/metrics").1;
+        let line = scrape
+            .lines()
+            .find_map(|line| line.strip_prefix("temporal_fleet_runtime_unregistered_tasks_total "));
+        line.map(str::to_owned)
+    };
+    assert_eq!(unregistered().as_deref(), Some("0"));
     frontend.schedule_task(task("lift", "light"));
     eventually("the other fails", || frontend.state().failed.len() == 1);
+    assert_eq!(unregistered().as_deref(), Some("1"));
     worker.stop();
     assert_eq!(worker.wait().expect("ended"), Ended::Clean);
 }

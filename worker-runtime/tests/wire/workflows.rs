@@ -17,7 +17,7 @@ use temporalio_sdk::{
 use crate::{
     fake::Frontend,
     history::{json, text},
-    support::{eventually, settings},
+    support::{eventually, get, settings},
 };
 
 pub(crate) struct Parts;
@@ -251,6 +251,11 @@ fn timers_activities_local_activities_patches_and_children_run_in_their_order() 
     let worker = spawn(&frontend);
     let run = frontend.runs(|runs| runs.start("Steps", Some(json(&"word"))));
     assert_eq!(result(&frontend, run), r#"["WORD","WORD","child word"]"#);
+    let scrape = get(worker.ports().metrics, "/metrics").1;
+    assert!(
+        scrape.contains("temporal_fleet_runtime_unregistered_tasks_total 0"),
+        "{scrape}"
+    );
     end(worker);
 }
 
