@@ -1,6 +1,6 @@
 # The images of this repository for people with Docker, buildah or podman. `make images` writes the same binaries and files as
 # OCI archives without any of them, and builds the static binaries that are copied here. Only those archives have a /tmp: COPY cannot
-# make a folder that everyone may write to, and pods of the operator and of fleets have a read-only root anyway.
+# make a folder that everyone may write to, and neither program needs one.
 #   docker build --target operator --build-context authorities=/etc/ssl/certs -t temporal-fleet-operator:dev .
 #   docker build --target worker --build-context authorities=/etc/ssl/certs -t temporal-fleet-sample-worker:dev .
 FROM scratch AS base
