@@ -128,6 +128,28 @@ impl Health {
         (!state.unfilled.is_empty()).then(|| format!("waiting for: {}", state.unfilled.join(", ")))
     }
 
+    /// 0: alive and ready. 1: alive, not ready. 2: not alive.
+    pub fn status(&self) -> i64 {
+        match (self.not_live(), self.not_ready()) {
+            (Some(_), _) => 2,
+            (None, Some(_)) => 1,
+            (None, None) => 0,
+        }
+    }
+
+    /// Each kind of ours that was asked for, as `plural.group`, and whether the API server does not serve it.
+    pub fn kinds(&self) -> BTreeMap<String, bool> {
+        let state = self.lock();
+        let mut kinds = BTreeMap::new();
+        for (path, (_, code)) in &state.watches {
+            let kind = resource(path);
+            if OURS.iter().any(|group| kind.ends_with(group)) {
+                *kinds.entry(kind).or_default() |= *code == Some(404);
+            }
+        }
+        kinds
+    }
+
     fn lock(&self) -> std::sync::MutexGuard<'_, State> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -192,7 +214,13 @@ mod tests {
                 why.starts_with("temporalworkers.temporal-fleet.dev is not served"),
                 "{why}"
             );
+            let kind = "temporalworkers.temporal-fleet.dev".to_owned();
+            assert_eq!(
+                (health.kinds(), health.status()),
+                (BTreeMap::from([(kind.clone(), true)]), 1)
+            );
             health.answered(path, false, Some(200));
+            assert_eq!(health.kinds(), BTreeMap::from([(kind, false)]));
             assert_eq!(health.not_ready().as_deref(), Some("waiting for: fleets"));
         }
     }

@@ -7,6 +7,7 @@ pub mod connection;
 pub mod context;
 pub mod control_secret;
 pub mod controllers;
+pub mod drains;
 pub mod health;
 pub mod k8s;
 pub mod leader;

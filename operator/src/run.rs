@@ -23,6 +23,7 @@ use crate::args::{Args, LeaderArgs, LimitsArgs, ServerArgs};
 use crate::backoff::Backoff;
 use crate::context::{Context, Fleets};
 use crate::controllers::{connection, worker};
+use crate::drains;
 use crate::health::Health;
 use crate::k8s::events::Publisher;
 use crate::k8s::{Cluster, Writes, chain, client};
@@ -35,7 +36,7 @@ use crate::signals::resources::PodResources;
 use crate::signals::sources::Sources;
 use crate::stores::{Guarded, Stores};
 use crate::temporal::Watching;
-use crate::watches::{self, Feeds};
+use crate::watches::{self, Feeds, Gone};
 
 /// How long passes in flight may take at the end.
 const LAST_PASSES: Duration = Duration::from_secs(15);
@@ -76,7 +77,7 @@ pub async fn run(args: Args) -> anyhow::Result<()> {
         &tasks,
         &stop,
         "the metrics server",
-        serve::metrics(server.metrics_port, metrics.clone()),
+        serve::metrics(server.metrics_port, metrics.clone(), Arc::clone(&health)),
     );
     tokio::spawn(signals(stop.clone()));
 
@@ -105,10 +106,12 @@ pub async fn run(args: Args) -> anyhow::Result<()> {
 
     let (fleets, fleet_feed) = mpsc::unbounded();
     let (gone, gone_feed) = mpsc::unbounded();
+    let (drained, drain_feed) = mpsc::unbounded();
     let (connections, connection_feed) = mpsc::unbounded();
     let feeds = Feeds {
         fleets: fleets.clone(),
         gone,
+        drains: drained,
         connections,
     };
     let ServerArgs {
@@ -186,6 +189,9 @@ pub async fn run(args: Args) -> anyhow::Result<()> {
         now: clock,
     });
     tokio::spawn(forget(Arc::clone(&context), gone_feed));
+    let leads = CancellationToken::new();
+    let (counter, led) = (Arc::clone(&context), leads.clone());
+    tokio::spawn(async move { drains::count(&counter, &led, drain_feed).await });
 
     // Watches run on a stand-by too, so that it is warm; passes only on the leader, and only after everything was seen once.
     let ready = async {
@@ -194,7 +200,10 @@ pub async fn run(args: Args) -> anyhow::Result<()> {
         let _ = filled.subscribe().wait_for(|count| *count == all_stores.len()).await;
     };
     tokio::select! {
-        () = ready => metrics.leads(&lease, true),
+        () = ready => {
+            metrics.leads(&lease, true);
+            leads.cancel();
+        }
         () = stop.cancelled() => {}
     }
     let controllers = TaskTracker::new();
@@ -539,14 +548,16 @@ fn retry(
     Action::requeue(wait)
 }
 
-/// Forgets what is kept of fleets that are gone.
-async fn forget(context: Arc<Context>, mut gone: mpsc::UnboundedReceiver<(String, String, String)>) {
-    while let Some((namespace, name, uid)) = gone.next().await {
-        tracing::info!(
-            worker = name,
-            worker_namespace = namespace,
-            "the TemporalWorker is gone"
-        );
+/// Forgets what is kept of objects that are gone.
+async fn forget(context: Arc<Context>, mut gone: mpsc::UnboundedReceiver<Gone>) {
+    while let Some(object) = gone.next().await {
+        let Gone {
+            kind,
+            namespace,
+            name,
+            uid,
+        } = object;
+        tracing::info!(kind, name, kubernetes_namespace = namespace, "an object is gone");
         context.watching.forget(&uid);
         context.fleets.forget(&uid);
         context.backoff.forget(&uid);

@@ -25,12 +25,15 @@ fn probes(health: Arc<Health>) -> Router {
 }
 
 /// Serves `/metrics` for ever.
-pub async fn metrics(port: u16, metrics: Metrics) -> anyhow::Result<()> {
-    serve(port, exposition(metrics)).await
+pub async fn metrics(port: u16, metrics: Metrics, health: Arc<Health>) -> anyhow::Result<()> {
+    serve(port, exposition(metrics, health)).await
 }
 
-fn exposition(metrics: Metrics) -> Router {
-    let page = move || async move { ([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], metrics.text()) };
+fn exposition(metrics: Metrics, health: Arc<Health>) -> Router {
+    let page = move || async move {
+        metrics.health(&health);
+        ([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], metrics.text())
+    };
     Router::new().route("/metrics", get(page))
 }
 
@@ -94,11 +97,16 @@ mod tests {
     async fn metrics_are_prometheus_text() {
         let metrics = Metrics::new().unwrap();
         metrics.pass("temporalworker", "success", Duration::from_millis(1));
-        let (status, kind, text) = fetch(exposition(metrics), "/metrics").await;
+        let health = Arc::new(Health::default());
+        let (status, kind, text) = fetch(exposition(metrics, health), "/metrics").await;
         assert_eq!((status, kind.as_str()), (StatusCode::OK, "text/plain; version=0.0.4"));
         assert!(
             text.contains("# TYPE controller_runtime_reconcile_time_seconds histogram"),
             "{text}"
+        );
+        assert!(
+            text.contains("temporal_fleet_operator_health_status 1"),
+            "a process that starts is degraded: {text}"
         );
     }
 }

@@ -21,6 +21,7 @@ use kube::runtime::{WatchStreamExt, watcher};
 use kube::{Api, Client, Resource, ResourceExt};
 use serde::de::DeserializeOwned;
 
+use crate::drains::{self, Drain};
 use crate::stores::{Guarded, Stores};
 use crate::temporal::FleetRef;
 
@@ -35,10 +36,36 @@ const SILENCE: u32 = 60;
 pub struct Feeds {
     /// Fleets to look at.
     pub fleets: UnboundedSender<FleetRef>,
-    /// Fleets that are gone: namespace, name and UID.
-    pub gone: UnboundedSender<(String, String, String)>,
+    /// Fleets and connections that are gone.
+    pub gone: UnboundedSender<Gone>,
+    /// Pods that ended.
+    pub drains: UnboundedSender<Drain>,
     /// Connections to look at.
     pub connections: UnboundedSender<ConnectionRef>,
+}
+
+/// An object that is gone.
+#[derive(Debug)]
+pub struct Gone {
+    /// Its kind, for the log.
+    pub kind: &'static str,
+    /// Its Kubernetes namespace.
+    pub namespace: String,
+    /// Its name.
+    pub name: String,
+    /// Its UID.
+    pub uid: String,
+}
+
+impl Gone {
+    fn of<K: Resource>(kind: &'static str, object: &K) -> Self {
+        Self {
+            kind,
+            namespace: object.namespace().unwrap_or_default(),
+            name: object.name_any(),
+            uid: object.uid().unwrap_or_default(),
+        }
+    }
 }
 
 /// A watch that is ready to run: it ends never.
@@ -96,7 +123,7 @@ pub fn scope(client: &Client, namespace: Option<&str>, selector: Option<&str>, f
             api::<Pod>(client, namespace),
             ours,
             pods_writer,
-            child_changed(feeds.clone()),
+            pod_changed(feeds.clone()),
         )),
     ];
     (stores, watches)
@@ -113,6 +140,7 @@ fn api<K: Resource<DynamicType = (), Scope = NamespaceResourceScope>>(
 }
 
 /// What happened to an object.
+#[derive(Clone, Copy)]
 enum Change<K> {
     Seen(K),
     Gone(K),
@@ -151,10 +179,7 @@ fn workers_changed(feeds: Feeds) -> impl Fn(Change<&Guarded<TemporalWorker>>) {
             Change::Gone(object) => {
                 let uid = object.uid().unwrap_or_default();
                 seen.remove(&uid);
-                send(
-                    &feeds.gone,
-                    (object.namespace().unwrap_or_default(), object.name_any(), uid),
-                );
+                send(&feeds.gone, Gone::of("TemporalWorker", object));
                 if let Ok(worker) = &object.0
                     && let Some(reference) = &worker.spec.connection_ref
                 {
@@ -199,6 +224,7 @@ fn connection_changed(
             }
             Change::Gone(object) => {
                 seen.remove(&object.uid().unwrap_or_default());
+                send(&feeds.gone, Gone::of("TemporalConnection", object));
                 object
             }
         };
@@ -225,6 +251,18 @@ fn child_changed<K: Resource<DynamicType = ()>>(feeds: Feeds) -> impl Fn(Change<
             return;
         };
         send(&feeds.fleets, ObjectRef::new(fleet).within(&namespace));
+    }
+}
+
+fn pod_changed(feeds: Feeds) -> impl Fn(Change<&Pod>) {
+    let changed = child_changed(feeds.clone());
+    move |change| {
+        if let Change::Gone(pod) = change
+            && let Some(drain) = drains::of(pod)
+        {
+            send(&feeds.drains, drain);
+        }
+        changed(change);
     }
 }
 

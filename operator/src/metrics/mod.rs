@@ -7,7 +7,11 @@ pub mod series;
 use std::sync::Arc;
 use std::time::Duration;
 
-use prometheus::{Encoder, HistogramOpts, HistogramVec, IntCounterVec, IntGaugeVec, Opts, Registry, TextEncoder};
+use prometheus::{
+    Encoder, HistogramOpts, HistogramVec, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry, TextEncoder,
+};
+
+use crate::health::Health;
 
 pub use series::{Kind, Sample, Series};
 
@@ -23,6 +27,8 @@ struct Inner {
     times: HistogramVec,
     rest: IntCounterVec,
     leader: IntGaugeVec,
+    health: IntGauge,
+    missing: IntGaugeVec,
     temporal: IntCounterVec,
     temporal_times: HistogramVec,
 }
@@ -51,6 +57,11 @@ impl Metrics {
             registry.register(Box::new(vec.clone()))?;
             Ok::<_, prometheus::Error>(vec)
         };
+        let health = IntGauge::new(
+            "temporal_fleet_operator_health_status",
+            "Health of the operator: 0 alive and ready, 1 not ready, 2 not alive.",
+        )?;
+        registry.register(Box::new(health.clone()))?;
         let call = &[0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0];
         let inner = Inner {
             reconciles: counter(
@@ -78,6 +89,12 @@ impl Metrics {
                 "leader_election_master_status",
                 "Whether this process leads (1) or stands by (0). Alert if none leads.",
                 &["name"],
+            )?,
+            health,
+            missing: gauge(
+                "temporal_fleet_crd_missing",
+                "Whether the API server does not serve a kind that the operator watches (1). Alert if so.",
+                &["crd"],
             )?,
             temporal: counter(
                 "temporal_fleet_temporal_requests_total",
@@ -132,6 +149,14 @@ impl Metrics {
     /// This process leads, or does no longer.
     pub fn leads(&self, lease: &str, leads: bool) {
         self.0.leader.with_label_values(&[lease]).set(i64::from(leads));
+    }
+
+    /// What the probes would say at this moment.
+    pub fn health(&self, health: &Health) {
+        self.0.health.set(health.status());
+        for (kind, missing) in health.kinds() {
+            self.0.missing.with_label_values(&[kind]).set(i64::from(missing));
+        }
     }
 
     /// Temporal answered, or did not.

@@ -54,6 +54,11 @@ const HELP: &[(&str, Kind, &str)] = &[
     ),
     ("temporal_fleet_worker_pods", Kind::Gauge, "Pods by state."),
     (
+        "temporal_fleet_worker_drains_total",
+        Kind::Counter,
+        "Pods that ended as asked, by outcome. Alert on any that was Forced.",
+    ),
+    (
         "temporal_fleet_worker_slots_used",
         Kind::Gauge,
         "Tasks running, by slot type.",

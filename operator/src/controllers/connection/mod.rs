@@ -15,6 +15,7 @@ use crate::context::Context;
 use crate::k8s::Error;
 use crate::k8s::apply::{Precondition, apply_status};
 use crate::k8s::conditions::{self, Status, Verdict};
+use crate::metrics::Sample;
 use crate::stores::Stores;
 
 /// How often a connection is looked at: as often as its Secrets are read.
@@ -42,6 +43,10 @@ pub async fn reconcile(object: &TemporalConnection, stores: &Stores, ctx: &Conte
     };
     let before = object.status.clone().unwrap_or_default();
     let after = status(object, &before, &found, users.len(), now);
+    ctx.metrics.series().set(
+        &object.uid().unwrap_or_default(),
+        gauges(&namespace, &object.name_any(), &after),
+    );
     if before != after {
         let api: Api<TemporalConnection> = Api::namespaced(ctx.client(), &namespace);
         let same = Precondition::same_object(object.meta());
@@ -60,6 +65,32 @@ pub async fn reconcile(object: &TemporalConnection, stores: &Stores, ctx: &Conte
     } else {
         RESYNC
     }))
+}
+
+/// The connection in figures. A connection that nobody has dialled yet is neither ready nor not.
+fn gauges(namespace: &str, name: &str, status: &TemporalConnectionStatus) -> Vec<Sample> {
+    let labels = [("connection_namespace", namespace), ("connection", name)];
+    let ready = status.conditions.iter().find(|condition| condition.type_ == "Ready");
+    let ready = ready.and_then(|condition| match condition.status.as_str() {
+        "True" => Some(1.0),
+        "False" => Some(0.0),
+        _ => None,
+    });
+    let expires = status
+        .certificate_expiration_time
+        .as_ref()
+        .map(|time| time.0.as_second() as f64);
+    let gauges = [
+        ("temporal_fleet_connection_ready", ready),
+        (
+            "temporal_fleet_connection_certificate_expiration_timestamp_seconds",
+            expires,
+        ),
+    ];
+    gauges
+        .into_iter()
+        .filter_map(|(name, value)| Some(Sample::gauge(name, &labels, value?)))
+        .collect()
 }
 
 enum Found<'a> {
