@@ -98,7 +98,7 @@ impl Buckets {
 #[cfg(test)]
 mod tests {
     use fleet_autoscale::{PodReport, Seen};
-    use fleet_core::WorkerReport;
+    use fleet_core::{Source, WorkerReport};
     use jiff::Timestamp;
 
     use super::*;
@@ -110,6 +110,7 @@ mod tests {
     fn with_bounds(uid: &str, bounds: &[f64], counts: Option<[u64; 3]>) -> PodView {
         let at = Timestamp::UNIX_EPOCH;
         let report = counts.map(|counts| WorkerReport {
+            source: Source::WorkerControl,
             pod: PodReport {
                 at,
                 started: at,
