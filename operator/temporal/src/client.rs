@@ -186,11 +186,16 @@ impl Temporal for Client {
         queue: &str,
     ) -> Result<Option<Vec<Heartbeat>>, Error> {
         self.run(endpoint, "ListWorkers", async |mut caller: Caller| {
-            let name = queue.replace('\\', "\\\\").replace('"', "\\\"");
+            // The server's query has no way to quote a quote: such a name is looked for among all workers.
+            let plain = queue.chars().all(|c| c.is_alphanumeric() || "-_./:@ ".contains(c));
             let mut request = ListWorkersRequest {
                 namespace: temporal_namespace.to_owned(),
                 page_size: PAGE,
-                query: format!("TaskQueue=\"{name}\""),
+                query: if plain {
+                    format!("TaskQueue=\"{queue}\"")
+                } else {
+                    String::new()
+                },
                 ..Default::default()
             };
             let mut found = Some(Vec::new());
@@ -203,7 +208,7 @@ impl Temporal for Client {
                     }
                     answer => caller.answer(temporal_namespace, "ListWorkers", answer)?,
                 };
-                found = found.zip(convert::heartbeats(&answer)).map(|(mut all, more)| {
+                found = found.zip(convert::heartbeats(&answer, queue)).map(|(mut all, more)| {
                     all.extend(more);
                     all
                 });

@@ -69,12 +69,12 @@ fn bounded(value: f64) -> f64 {
     if value.is_nan() { 0.0 } else { value.clamp(0.0, LARGEST) }
 }
 
-/// The workers of a page; `None` if the server lists workers without their heartbeats, as later ones may.
+/// The workers of the queue on a page; `None` if the server lists workers without their heartbeats, as later ones may.
 #[expect(
     deprecated,
     reason = "the only list with slots in it; one call per queue instead of one per pod"
 )]
-pub(crate) fn heartbeats(answer: &ListWorkersResponse) -> Option<Vec<Heartbeat>> {
+pub(crate) fn heartbeats(answer: &ListWorkersResponse, queue: &str) -> Option<Vec<Heartbeat>> {
     if answer.workers_info.is_empty() && !answer.workers.is_empty() {
         return None;
     }
@@ -82,7 +82,13 @@ pub(crate) fn heartbeats(answer: &ListWorkersResponse) -> Option<Vec<Heartbeat>>
         .workers_info
         .iter()
         .filter_map(|info| info.worker_heartbeat.as_ref());
-    Some(heartbeats.filter_map(heartbeat).take(POLLERS).collect())
+    Some(
+        heartbeats
+            .filter(|beat| beat.task_queue == queue)
+            .filter_map(heartbeat)
+            .take(POLLERS)
+            .collect(),
+    )
 }
 
 fn heartbeat(beat: &WorkerHeartbeat) -> Option<Heartbeat> {
@@ -233,11 +239,11 @@ mod tests {
     #[expect(deprecated, reason = "the field that is read")]
     fn a_list_without_heartbeats_is_not_an_empty_list() {
         let mut answer = ListWorkersResponse::default();
-        assert_eq!(heartbeats(&answer), Some(Vec::new()));
+        assert_eq!(heartbeats(&answer, "orders"), Some(Vec::new()));
         answer.workers.push(WorkerListInfo::default());
-        assert_eq!(heartbeats(&answer), None);
+        assert_eq!(heartbeats(&answer, "orders"), None);
         answer.workers_info.push(WorkerInfo::default());
-        assert_eq!(heartbeats(&answer), Some(Vec::new()));
+        assert_eq!(heartbeats(&answer, "orders"), Some(Vec::new()));
     }
 
     #[test]
