@@ -4,29 +4,21 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use fleet_crds::{TemporalConnection, TemporalWorker};
 use fleet_temporal::{AddressPolicy, Client as TemporalClient, ClientSettings, Observatory, Settings, system_clock};
-use futures::StreamExt;
 use futures::channel::mpsc;
 use jiff::Timestamp;
-use kube::runtime::Controller;
-use kube::runtime::controller::{Action, Config as ControllerConfig};
-use kube::runtime::reflector::ObjectRef;
-use kube::{Resource, ResourceExt};
 use tokio::signal::unix::{SignalKind, signal};
-use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
-use tracing::Instrument;
 
 use crate::args::{Args, LeaderArgs, LimitsArgs, ServerArgs};
 use crate::backoff::Backoff;
 use crate::context::{Context, Fleets};
-use crate::controllers::{connection, worker};
+use crate::controllers::drive;
 use crate::drains;
 use crate::health::Health;
 use crate::k8s::events::Publisher;
-use crate::k8s::{Cluster, Writes, chain, client};
+use crate::k8s::{Cluster, Writes, client};
 use crate::leader::{Elector, KubeLease, Leadership, Timing, random_identity};
 use crate::metered::Metered;
 use crate::metrics::Metrics;
@@ -34,9 +26,9 @@ use crate::secrets::Secrets;
 use crate::serve;
 use crate::signals::resources::PodResources;
 use crate::signals::sources::Sources;
-use crate::stores::{Guarded, Stores};
+use crate::stores::Stores;
 use crate::temporal::Watching;
-use crate::watches::{self, Feeds, Gone};
+use crate::watches::{self, Feeds};
 
 /// How long passes in flight may take at the end.
 const LAST_PASSES: Duration = Duration::from_secs(15);
@@ -188,7 +180,7 @@ pub async fn run(args: Args) -> anyhow::Result<()> {
         fleets: Fleets::default(),
         now: clock,
     });
-    tokio::spawn(forget(Arc::clone(&context), gone_feed));
+    tokio::spawn(drive::forget(Arc::clone(&context), gone_feed));
     let leads = CancellationToken::new();
     let (counter, led) = (Arc::clone(&context), leads.clone());
     tokio::spawn(async move { drains::count(&counter, &led, drain_feed).await });
@@ -208,31 +200,11 @@ pub async fn run(args: Args) -> anyhow::Result<()> {
     }
     let controllers = TaskTracker::new();
     if !stop.is_cancelled() {
-        let router = Router {
-            scopes: all_stores.clone(),
-            watch_namespaces,
+        let feeds = drive::Feeds {
+            fleets: fleet_feed,
+            connections: connection_feed,
         };
-        let mut fleet_feeds = split(fleet_feed, &router, &stop);
-        let mut connection_feeds = split(connection_feed, &router, &stop);
-        for stores in all_stores {
-            let (Some(fleet_feed), Some(connection_feed)) = (fleet_feeds.pop_front(), connection_feeds.pop_front())
-            else {
-                break;
-            };
-            controllers.spawn(fleets_controller(
-                stores.clone(),
-                fleet_feed,
-                concurrency,
-                stop.clone(),
-                Arc::clone(&context),
-            ));
-            controllers.spawn(connections_controller(
-                stores,
-                connection_feed,
-                stop.clone(),
-                Arc::clone(&context),
-            ));
-        }
+        drive::start(&controllers, feeds, watch_namespaces, concurrency, &stop, &context);
     }
     controllers.close();
 
@@ -372,195 +344,4 @@ async fn fill(stores: &Stores) -> bool {
         pods.wait_until_ready(),
     );
     a.is_ok() && b.is_ok() && c.is_ok() && d.is_ok() && e.is_ok()
-}
-
-/// Which scope an object belongs to.
-struct Router {
-    scopes: Vec<Stores>,
-    watch_namespaces: Vec<String>,
-}
-
-impl Router {
-    fn scope_of(&self, namespace: Option<&str>) -> usize {
-        self.watch_namespaces
-            .iter()
-            .position(|name| Some(name.as_str()) == namespace)
-            .unwrap_or(0)
-    }
-}
-
-/// One feed per scope.
-fn split<K>(
-    mut feed: mpsc::UnboundedReceiver<ObjectRef<K>>,
-    router: &Router,
-    stop: &CancellationToken,
-) -> std::collections::VecDeque<mpsc::UnboundedReceiver<ObjectRef<K>>>
-where
-    K: Resource<DynamicType = ()> + Send + Sync + 'static,
-{
-    let (senders, receivers): (Vec<_>, std::collections::VecDeque<_>) =
-        router.scopes.iter().map(|_| mpsc::unbounded()).unzip();
-    let router = Router {
-        scopes: Vec::new(),
-        watch_namespaces: router.watch_namespaces.clone(),
-    };
-    let stop = stop.clone();
-    tokio::spawn(async move {
-        loop {
-            let next = tokio::select! {
-                next = feed.next() => next,
-                () = stop.cancelled() => None,
-            };
-            let Some(reference) = next else { return };
-            if let Some(sender) = senders.get(router.scope_of(reference.namespace.as_deref())) {
-                let _ = sender.unbounded_send(reference);
-            }
-        }
-    });
-    receivers
-}
-
-async fn fleets_controller(
-    stores: Stores,
-    feed: mpsc::UnboundedReceiver<ObjectRef<Guarded<TemporalWorker>>>,
-    concurrency: u16,
-    stop: CancellationToken,
-    context: Arc<Context>,
-) {
-    let reader = stores.workers.clone();
-    let reconcile = move |guarded: Arc<Guarded<TemporalWorker>>, context: Arc<Context>| {
-        let stores = stores.clone();
-        async move {
-            let reference = ObjectRef::from_obj(guarded.as_ref());
-            let span = tracing::info_span!(
-                "pass",
-                worker = %guarded.name_any(),
-                worker_namespace = guarded.namespace().unwrap_or_default(),
-            );
-            let worker = match &guarded.0 {
-                Ok(worker) => worker,
-                Err(error) => {
-                    tracing::warn!(parent: &span, %error, "the TemporalWorker cannot be read; waiting for its next change");
-                    return Ok(Action::await_change());
-                }
-            };
-            let running = context.health.pass(format!(
-                "{}/{}",
-                guarded.namespace().unwrap_or_default(),
-                guarded.name_any()
-            ));
-            let since = Instant::now();
-            let result = worker::reconcile(worker, &reference, &stores, &context)
-                .instrument(span)
-                .await;
-            drop(running);
-            let word = if result.is_ok() { "success" } else { "error" };
-            context.metrics.pass("temporalworker", word, since.elapsed());
-            if result.is_ok() {
-                context.backoff.succeeded(&guarded.uid().unwrap_or_default());
-            }
-            result
-        }
-    };
-    Controller::for_stream(futures::stream::pending(), reader)
-        .with_config(ControllerConfig::default().concurrency(concurrency))
-        .reconcile_on(feed)
-        .graceful_shutdown_on(async move { stop.cancelled().await })
-        .run(
-            reconcile,
-            |worker: Arc<Guarded<TemporalWorker>>, error: &worker::Error, context: Arc<Context>| {
-                retry(
-                    &context,
-                    &worker.uid().unwrap_or_default(),
-                    &worker.name_any(),
-                    error,
-                    error.class(),
-                )
-            },
-            context,
-        )
-        .for_each(|_| futures::future::ready(()))
-        .await;
-}
-
-async fn connections_controller(
-    stores: Stores,
-    feed: mpsc::UnboundedReceiver<ObjectRef<Guarded<TemporalConnection>>>,
-    stop: CancellationToken,
-    context: Arc<Context>,
-) {
-    let reader = stores.connections.clone();
-    let reconcile = move |guarded: Arc<Guarded<TemporalConnection>>, context: Arc<Context>| {
-        let stores = stores.clone();
-        async move {
-            let Ok(object) = &guarded.0 else {
-                return Ok(Action::await_change());
-            };
-            let since = Instant::now();
-            let result = connection::reconcile(object, &stores, &context).await;
-            let word = if result.is_ok() { "success" } else { "error" };
-            context.metrics.pass("temporalconnection", word, since.elapsed());
-            if result.is_ok() {
-                context.backoff.succeeded(&guarded.uid().unwrap_or_default());
-            }
-            result
-        }
-    };
-    Controller::for_stream(futures::stream::pending(), reader)
-        .with_config(ControllerConfig::default().concurrency(4))
-        .reconcile_on(feed)
-        .graceful_shutdown_on(async move { stop.cancelled().await })
-        .run(
-            reconcile,
-            |object: Arc<Guarded<TemporalConnection>>, error: &crate::k8s::Error, context: Arc<Context>| {
-                retry(
-                    &context,
-                    &object.uid().unwrap_or_default(),
-                    &object.name_any(),
-                    error,
-                    error.class(),
-                )
-            },
-            context,
-        )
-        .for_each(|_| futures::future::ready(()))
-        .await;
-}
-
-fn retry(
-    context: &Context,
-    uid: &str,
-    name: &str,
-    error: &(dyn std::error::Error + 'static),
-    class: fleet_core::Class,
-) -> Action {
-    let wait = context.backoff.failed(uid, class);
-    let (text, class_name) = (chain(error), class.as_str());
-    match class {
-        fleet_core::Class::Conflict | fleet_core::Class::Throttled { .. } => {
-            tracing::info!(name, class = class_name, error = text, "a pass is repeated");
-        }
-        fleet_core::Class::Bug => tracing::error!(name, class = class_name, error = text, "a pass failed"),
-        fleet_core::Class::Unavailable | fleet_core::Class::Denied | fleet_core::Class::Invalid => {
-            tracing::warn!(name, class = class_name, error = text, "a pass failed");
-        }
-    }
-    Action::requeue(wait)
-}
-
-/// Forgets what is kept of objects that are gone.
-async fn forget(context: Arc<Context>, mut gone: mpsc::UnboundedReceiver<Gone>) {
-    while let Some(object) = gone.next().await {
-        let Gone {
-            kind,
-            namespace,
-            name,
-            uid,
-        } = object;
-        tracing::info!(kind, name, kubernetes_namespace = namespace, "an object is gone");
-        context.watching.forget(&uid);
-        context.fleets.forget(&uid);
-        context.backoff.forget(&uid);
-        context.metrics.series().remove(&uid);
-    }
 }
