@@ -3,11 +3,11 @@
 
 use std::time::Duration;
 
-use anyhow::{Result, ensure};
+use anyhow::{Context as _, Result};
 use fleet_e2e::{
     bed::{self, Bed, none_cut_off},
     demo::scenario::{DATA, LONG},
-    fleet::{Access, pods::PodLife, watch::PodWatch},
+    fleet::{pods::PodLife, watch::PodWatch},
     image::python,
     load::{ActivityResult, Stream, WorkerIdentity, WorkflowRecord},
 };
@@ -25,8 +25,14 @@ fn change() -> serde_json::Value {
 #[tokio::test]
 async fn a_python_fleet_follows_its_load_and_loses_no_task() -> Result<()> {
     let access = bed::cluster().await?;
-    ensure_image(&access).await?;
-    let bed = Bed::of(access, "examples/python", "python", &change()).await?;
+    let bed = Bed::of(access, "examples/python", "python", &change())
+        .await
+        .with_context(|| {
+            format!(
+                "does the cluster have {}? `make image-python` writes it",
+                python::REFERENCE
+            )
+        })?;
     let pods = PodWatch::start(&bed.fleet);
     let load = bed.load(Duration::from_mins(1));
 
@@ -88,18 +94,4 @@ fn ended_in_the_middle(records: &[WorkflowRecord], lives: &[PodLife]) -> Vec<Str
         (whole && activity.started? < asked && asked < activity.finished?).then_some(uid)
     });
     witness.collect()
-}
-
-/// On a local cluster a missing image would show as a pod that never starts.
-async fn ensure_image(access: &Access) -> Result<()> {
-    if access.is_local() {
-        let images = ["get", "nodes", "-o", "jsonpath={.items[*].status.images[*].names}"];
-        let names = access.kubectl(&images).await?;
-        ensure!(
-            names.contains(python::REFERENCE),
-            "the cluster does not have {}: run `make image-python`, then `make cluster-up`",
-            python::REFERENCE
-        );
-    }
-    Ok(())
 }
