@@ -64,10 +64,10 @@ test-unit: ## what needs no cluster: units, properties, golden plans and manifes
 	cargo test -q --workspace --tests --exclude fleet-e2e
 	cargo test -q -p fleet-e2e --lib --bins
 
-test-faults: $(if $(FOREIGN),$(HELM),setup images) ## all faults on a real cluster, the long ones too (~15 min)
+test-faults: $(if $(FOREIGN),$(HELM),setup images) ## all faults on a real cluster, the long ones too
 	$(USE_CLUSTER); cargo test -q -p fleet-e2e --test faults -- --test-threads=1 --include-ignored
 
-test-python: $(if $(FOREIGN),$(HELM),setup images image-python) ## the Python example: its unit tests, then its fleet on a real cluster (~10 min)
+test-python: $(if $(FOREIGN),$(HELM),setup images image-python) ## the Python example: its unit tests, then its fleet on a real cluster
 	python3 -m pip install -q --disable-pip-version-check --require-hashes --upgrade --target $(PYTHON_SITE) -r $(PYTHON)/requirements.txt
 	cd $(PYTHON) && PYTHONPATH=$(PYTHON_SITE) python3 -m unittest
 	$(USE_CLUSTER); cargo test -q -p fleet-e2e --test python

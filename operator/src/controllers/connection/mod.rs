@@ -196,3 +196,26 @@ fn status(
     }
     status
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_connection_nobody_dialled_is_neither_ready_nor_not() {
+        let values = |status: &str| {
+            let condition = json!({"type": "Ready", "status": status, "reason": "Any", "message": "",
+                                   "lastTransitionTime": "2026-01-02T03:04:05Z"});
+            let status = serde_json::from_value(json!({"conditions": [condition]})).expect("a status");
+            gauges("shop", "cloud", &status)
+        };
+        let ready = |value| {
+            let labels = [("connection_namespace", "shop"), ("connection", "cloud")];
+            vec![Sample::gauge("temporal_fleet_connection_ready", &labels, value)]
+        };
+        assert_eq!((values("True"), values("False")), (ready(1.0), ready(0.0)));
+        assert_eq!(values("Unknown"), vec![]);
+    }
+}
