@@ -15,7 +15,8 @@ TEMPORAL := 10.96.0.20:7233
 IMAGES := $(or $(CARGO_TARGET_DIR),target)/images
 PYTHON := examples/python
 PYTHON_SITE := $(or $(CARGO_TARGET_DIR),$(CURDIR)/target)/python
-CLUSTER := cargo run -q -p fleet-e2e --bin local-cluster --
+# No command names a package: Cargo then compiles every dependency once, with one set of features, for all of them.
+CLUSTER := cargo run -q --bin local-cluster --
 export PATH := $(CACHE)/bin:$(PATH)
 
 # Only a KUBECONFIG given on make's command line names a foreign cluster; one that happens to be in the environment
@@ -36,7 +37,7 @@ setup: ## install and build what the machine lacks: containerd, pinned Kubernete
 	@e2e/setup.sh >&2
 
 demo: $(if $(FOREIGN),$(HELM),setup images) ## the whole loop on a real cluster, live; KUBECONFIG=… for a cluster of yours
-	$(USE_CLUSTER); cargo run -q -p fleet-e2e --bin demo -- $(DEMO_ARGS)
+	$(USE_CLUSTER); cargo run -q --bin demo -- $(DEMO_ARGS)
 
 down: cluster-down ## remove all that demo and tests started
 
@@ -47,37 +48,37 @@ cluster-down: ## take the local cluster down; caches stay
 	$(CLUSTER) down
 
 test: test-unit $(if $(FOREIGN),$(HELM),setup images) ## unit tests, then everything on the real parts: kinds, chart, bad input, the loop, faults, the pages
-	$(if $(FOREIGN),,cargo test -q -p fleet-e2e --test residue)
-	$(USE_CLUSTER); cargo test -q -p fleet-e2e --test crd --test chart --test bad_input --test by_hand --test loop -- --test-threads=3
+	$(if $(FOREIGN),,cargo test -q --test residue)
+	$(USE_CLUSTER); cargo test -q --test shared -- --test-threads=5
 	$(if $(FOREIGN),,$(LOCAL_TESTS))
 
 # What needs the local cluster: its guard, its Temporal, and faults that a cluster of yours should not meet. The last one ends with
 # the cluster down, as the quickstart does.
 define LOCAL_TESTS
-cargo test -q -p fleet-e2e --test cluster
-	TEMPORAL_TEST_ADDRESS=$(TEMPORAL) cargo test -q --workspace --exclude fleet-e2e --features fleet-temporal/real-server --test contract_server
-	cargo test -q -p fleet-e2e --test faults -- --test-threads=1
-	cargo test -q -p fleet-e2e --test pages
+cargo test -q --test cluster
+	TEMPORAL_TEST_ADDRESS=$(TEMPORAL) cargo test -q --test contract_server
+	cargo test -q --test faults -- --test-threads=1
+	cargo test -q --test pages
 endef
 
 test-unit: ## what needs no cluster: units, properties, golden plans and manifests
-	cargo test -q --workspace --tests --exclude fleet-e2e
-	cargo test -q -p fleet-e2e --lib --bins
+	cargo test -q --tests
 
 test-faults: $(if $(FOREIGN),$(HELM),setup images) ## all faults on a real cluster, the long ones too
-	$(USE_CLUSTER); cargo test -q -p fleet-e2e --test faults -- --test-threads=1 --include-ignored
+	$(USE_CLUSTER); cargo test -q --test faults -- --test-threads=1 --include-ignored
 
 test-python: $(if $(FOREIGN),$(HELM),setup images image-python) ## the Python example: its unit tests, then its fleet on a real cluster
 	python3 -m pip install -q --disable-pip-version-check --require-hashes --upgrade --target $(PYTHON_SITE) -r $(PYTHON)/requirements.txt
 	cd $(PYTHON) && PYTHONPATH=$(PYTHON_SITE) python3 -m unittest
-	$(USE_CLUSTER); cargo test -q -p fleet-e2e --test python
+	$(USE_CLUSTER); cargo test -q --test python
 
 lint: $(HELM) ## formatting, clippy, dependency arrows, generated files, chart
 	cargo fmt --all --check
-	cargo clippy -q --workspace --all-targets -- -D warnings
-	cargo run -q -p fleet-e2e --bin lint -- arrows
-	cargo run -q -p fleet-crds --bin crdgen -- --check
-	cargo run -q -p fleet-e2e --bin lint -- chart $(HELM) charts/temporal-fleet
+	cargo clippy -q --all-targets -- -D warnings
+	cargo clippy -q --test '*' -- -D warnings
+	cargo run -q --bin lint -- arrows
+	cargo run -q --bin crdgen -- --check
+	cargo run -q --bin lint -- chart $(HELM) charts/temporal-fleet
 
 audit: $(DENY) ## licences, sources, bans; advisories if their database can be had
 	$(DENY) check bans licenses sources
@@ -85,13 +86,13 @@ audit: $(DENY) ## licences, sources, bans; advisories if their database can be h
 
 images: ## static binaries and their OCI archives under target/images
 	@rustup target list --installed | grep -qx $(MUSL) || rustup target add $(MUSL)
-	cargo run -q -p fleet-e2e --bin image -- all $(IMAGES)
+	cargo run -q --bin image -- all $(IMAGES)
 
 image-python: ## the Python example's OCI archive under target/images (root; once some minutes, then at once)
-	cargo run -q -p fleet-e2e --bin image -- python $(IMAGES)
+	cargo run -q --bin image -- python $(IMAGES)
 
 generate: ## write the generated files: custom resource definitions, their copies in the chart, reference tables
-	cargo run -q -p fleet-crds --bin crdgen
+	cargo run -q --bin crdgen
 
 fmt: ## format the code
 	cargo fmt --all

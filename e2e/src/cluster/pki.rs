@@ -200,8 +200,8 @@ mod tests {
 
     #[test]
     fn everything_is_made_once_and_the_admin_kubeconfig_is_readable() {
-        let root = std::env::temp_dir().join(format!("tf-pki-{}", std::process::id()));
-        let layout = Layout::at(&root).expect("layout");
+        let root = tempfile::tempdir().expect("folder");
+        let layout = Layout::at(root.path()).expect("layout");
         fs::create_dir_all(layout.pki("")).expect("folder");
         assert!(ensure(&layout).expect("first"));
         let first = fs::read(layout.pki("apiserver.crt")).expect("certificate");
@@ -209,7 +209,6 @@ mod tests {
         assert_eq!(fs::read(layout.pki("apiserver.crt")).expect("certificate"), first);
         let config = kube::config::Kubeconfig::read_from(layout.kubeconfig()).expect("kubeconfig");
         assert_eq!(config.current_context.as_deref(), Some("local"));
-        fs::remove_dir_all(root).expect("clean");
     }
 
     #[test]

@@ -183,13 +183,14 @@ fn pid_file(layout: &Layout, name: &str) -> PathBuf {
 mod tests {
     use super::*;
 
-    fn layout(name: &str) -> Layout {
-        let root = std::env::temp_dir().join(format!("tf-{name}-{}", std::process::id()));
-        let layout = Layout::at(root).expect("layout");
+    /// A layout, and the folder that it is in until the test ends.
+    fn layout() -> (Layout, tempfile::TempDir) {
+        let root = tempfile::tempdir().expect("folder");
+        let layout = Layout::at(root.path()).expect("layout");
         for dir in [layout.run(""), layout.logs()] {
             fs::create_dir_all(dir).expect("folders");
         }
-        layout
+        (layout, root)
     }
 
     fn sleeper(seconds: &str) -> Program {
@@ -198,7 +199,7 @@ mod tests {
 
     #[test]
     fn a_program_is_kept_while_its_arguments_stay_and_restarted_when_they_change() {
-        let layout = layout("keep");
+        let (layout, _root) = layout();
         assert_eq!(ensure(&layout, &sleeper("60")).expect("start"), Ensured::Started);
         let first = running(&layout, "sleeper").expect("runs");
         assert_eq!(ensure(&layout, &sleeper("60")).expect("again"), Ensured::Kept);
@@ -206,12 +207,11 @@ mod tests {
         assert_ne!(running(&layout, "sleeper"), Some(first));
         stop(&layout, "sleeper", Duration::from_secs(5)).expect("stop");
         assert_eq!(running(&layout, "sleeper"), None);
-        fs::remove_dir_all(layout.cache()).expect("clean");
     }
 
     #[test]
     fn a_recycled_pid_is_not_taken_for_ours_and_not_stopped() {
-        let layout = layout("recycled");
+        let (layout, _root) = layout();
         let mut foreign = Command::new("/bin/sleep").arg("60").spawn().expect("foreign");
         fs::write(pid_file(&layout, "etcd"), format!("{}\n/opt/etcd\n", foreign.id())).expect("pid file");
         assert_eq!(running(&layout, "etcd"), None);
@@ -222,12 +222,11 @@ mod tests {
         );
         foreign.kill().expect("kill");
         foreign.wait().expect("wait");
-        fs::remove_dir_all(layout.cache()).expect("clean");
     }
 
     #[test]
     fn a_component_that_died_is_named_with_its_last_words() {
-        let layout = layout("died");
+        let (layout, _root) = layout();
         let program = Program::new(
             "speaker",
             PathBuf::from("/bin/sh"),
@@ -244,6 +243,5 @@ mod tests {
             error.contains("speaker died") && error.contains("no such flag"),
             "{error}"
         );
-        fs::remove_dir_all(layout.cache()).expect("clean");
     }
 }

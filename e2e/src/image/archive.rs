@@ -233,13 +233,13 @@ mod tests {
 
     #[test]
     fn the_same_input_gives_the_same_bytes_and_the_archive_tells_its_name_and_digest() {
-        let dir = std::env::temp_dir().join(format!("tf-image-{}", std::process::id()));
-        fs::create_dir_all(&dir).expect("folder");
+        let dir = tempfile::tempdir().expect("folder");
+        let dir = dir.path();
         let authorities = dir.join("ca.crt");
         fs::write(&authorities, "roots").expect("authorities");
         let (first, second) = (dir.join("1.tar"), dir.join("2.tar"));
-        let written = write(&image(&dir), &authorities, &first).expect("first");
-        assert_eq!(write(&image(&dir), &authorities, &second).expect("second"), written);
+        let written = write(&image(dir), &authorities, &first).expect("first");
+        assert_eq!(write(&image(dir), &authorities, &second).expect("second"), written);
         assert_eq!(fs::read(&first).expect("1"), fs::read(&second).expect("2"));
         assert_eq!(inspect(&first).expect("inspect"), written);
         assert_eq!(written.reference, "localhost/test:1");
@@ -262,7 +262,6 @@ mod tests {
                 "{wanted} is missing in {names:?}"
             );
         }
-        fs::remove_dir_all(dir).expect("clean");
     }
 
     fn layer_names(blob: &[u8]) -> Vec<String> {
@@ -278,9 +277,8 @@ mod tests {
 
     #[test]
     fn something_else_is_no_archive() {
-        let path = std::env::temp_dir().join(format!("tf-no-image-{}", std::process::id()));
-        fs::write(&path, vec![0; 1024]).expect("file");
-        assert!(matches!(inspect(&path), Err(Error::NotAnArchive { .. })));
-        fs::remove_file(path).expect("clean");
+        let file = tempfile::NamedTempFile::new().expect("file");
+        fs::write(file.path(), vec![0; 1024]).expect("content");
+        assert!(matches!(inspect(file.path()), Err(Error::NotAnArchive { .. })));
     }
 }

@@ -1,6 +1,6 @@
 //! The contract suite against a real server, named by the environment: `TEMPORAL_TEST_ADDRESS` (`host:port`, plain text) and
-//! optionally `TEMPORAL_TEST_NAMESPACE` (`default`). Built with feature `real-server`, which `make test` turns on once it has a
-//! server; whoever turns it on and has none gets a failure.
+//! optionally `TEMPORAL_TEST_NAMESPACE` (`default`). Runs only when it is named, which `make test` does
+//! once it has a server; whoever names it and has none gets a failure.
 use std::time::Duration;
 
 use async_trait::async_trait;

@@ -6,7 +6,7 @@ use anyhow::{Context as _, Result};
 use serde::Deserialize as _;
 use serde_json::Value;
 
-use crate::sandbox;
+use super::sandbox;
 
 fn manifests(folder: &Path) -> Result<Vec<(PathBuf, Value)>> {
     let mut found = Vec::new();

@@ -4,7 +4,7 @@ use anyhow::{Context as _, Result};
 use fleet_crds::TemporalWorkerSpec;
 use serde_json::{Value, json};
 
-use crate::{cases, sandbox};
+use super::{cases, sandbox};
 
 /// RFC 7386.
 fn merge(target: &mut Value, patch: &Value) {

@@ -167,8 +167,8 @@ async fn the_operator_tells_about_its_fleets() -> Result<()> {
 #[tokio::test]
 async fn the_demo_fails_with_the_autoscaler_off() -> Result<()> {
     bed::cluster().await?;
-    let output = std::env::temp_dir().join(format!("temporal-fleet-demo-off-{}", std::process::id()));
-    let folder = output.display().to_string();
+    let output = tempfile::tempdir()?;
+    let folder = output.path().display().to_string();
     let args = [
         "demo",
         "--no-install",
@@ -185,8 +185,7 @@ async fn the_demo_fails_with_the_autoscaler_off() -> Result<()> {
         .iter()
         .find(|check| check.name.contains("pods were Ready"));
     assert!(grown.is_some_and(|check| !check.passed), "{:#?}", verdict.checks);
-    let summary: serde_json::Value = serde_json::from_slice(&std::fs::read(output.join("summary.json"))?)?;
+    let summary: serde_json::Value = serde_json::from_slice(&std::fs::read(output.path().join("summary.json"))?)?;
     assert_eq!(summary["verdict"], "fail");
-    std::fs::remove_dir_all(output)?;
     Ok(())
 }

@@ -4,7 +4,7 @@ use anyhow::{Context as _, Result};
 use kube::api::{Patch, PatchParams};
 use serde_json::json;
 
-use crate::sandbox::{self, NAMESPACE, eventually};
+use super::sandbox::{self, NAMESPACE, eventually};
 
 #[tokio::test]
 async fn explain_get_scale_and_wait_work() -> Result<()> {
