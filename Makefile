@@ -78,6 +78,7 @@ lint: $(HELM) ## formatting, clippy, dependency arrows, generated files, chart
 	cargo clippy -q --test '*' -- -D warnings
 	cargo run -q --bin lint -- arrows
 	cargo run -q --bin crdgen -- --check
+	cargo run -q --example reference -- --check
 	cargo run -q --bin lint -- chart $(HELM) charts/temporal-fleet
 
 audit: $(DENY) ## licences, sources, bans; advisories if their database can be had
@@ -93,6 +94,7 @@ image-python: ## the Python example's OCI archive under target/images (root; onc
 
 generate: ## write the generated files: custom resource definitions, their copies in the chart, reference tables
 	cargo run -q --bin crdgen
+	cargo run -q --example reference
 
 fmt: ## format the code
 	cargo fmt --all

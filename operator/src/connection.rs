@@ -45,11 +45,20 @@ impl Problem {
     }
 }
 
-/// Reads what `spec` refers to in `namespace`; `owner_uid` is the object that holds the address.
+/// The object that holds an address: a `TemporalConnection`, or a fleet with an inline one.
+#[derive(Clone, Copy)]
+pub struct Owner<'a> {
+    /// Its name.
+    pub name: &'a str,
+    /// Its UID.
+    pub uid: &'a str,
+}
+
+/// Reads what `spec` of `owner` refers to in `namespace`.
 pub async fn resolve(
     secrets: &Secrets,
     namespace: &str,
-    owner_uid: &str,
+    owner: Owner<'_>,
     spec: &TemporalConnectionSpec,
     now: Timestamp,
 ) -> Result<Resolved, Problem> {
@@ -88,7 +97,8 @@ pub async fn resolve(
     let Reader { versions, hash, .. } = reader;
     let scope = Scope {
         kubernetes_namespace: namespace.to_owned(),
-        connection_uid: owner_uid.to_owned(),
+        connection: owner.name.to_owned(),
+        connection_uid: owner.uid.to_owned(),
         secrets: versions,
     };
     let mut endpoint = Endpoint::new(scope, spec.address.clone());

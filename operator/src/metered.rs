@@ -27,12 +27,8 @@ impl Metered {
             Ok(_) => "OK",
             Err(error) => error.class().as_str(),
         };
-        self.metrics.temporal(
-            &endpoint.key().scope().kubernetes_namespace,
-            method,
-            code,
-            since.elapsed(),
-        );
+        self.metrics
+            .temporal(endpoint.key().scope(), method, code, since.elapsed());
     }
 }
 

@@ -166,6 +166,7 @@ pub async fn run(args: Args) -> anyhow::Result<()> {
         },
         system_clock(),
     );
+    metrics.budgets(observatory.clone())?;
     let context = Arc::new(Context {
         cluster: cluster.clone(),
         scopes: all_stores.clone(),

@@ -142,6 +142,8 @@ fn api<K: Resource<DynamicType = (), Scope = NamespaceResourceScope>>(
 /// What happened to an object.
 #[derive(Clone, Copy)]
 enum Change<K> {
+    /// All objects are listed anew: what went meanwhile is not told.
+    Anew,
     Seen(K),
     Gone(K),
 }
@@ -155,7 +157,8 @@ where
         match event {
             Ok(Event::Apply(object) | Event::InitApply(object)) => on_change(Change::Seen(&object)),
             Ok(Event::Delete(object)) => on_change(Change::Gone(&object)),
-            Ok(Event::Init | Event::InitDone) => {}
+            Ok(Event::Init) => on_change(Change::Anew),
+            Ok(Event::InitDone) => {}
             Err(error) => {
                 tracing::warn!(kind = %K::kind(&()), error = crate::k8s::chain(&error), "a watch failed; it is opened again");
             }
@@ -169,6 +172,7 @@ fn workers_changed(feeds: Feeds) -> impl Fn(Change<&Guarded<TemporalWorker>>) {
     move |change| {
         let mut seen = seen.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         match change {
+            Change::Anew => {}
             Change::Seen(object) => {
                 let uid = object.uid().unwrap_or_default();
                 let print = fingerprint(object);
@@ -214,6 +218,7 @@ fn connection_changed(
     move |change| {
         let mut seen = seen.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         let object = match change {
+            Change::Anew => return,
             Change::Seen(object) => {
                 let print = fingerprint(object);
                 if seen.insert(object.uid().unwrap_or_default(), print) == Some(print) {
@@ -246,7 +251,9 @@ fn connection_changed(
 /// Children and pods carry the name of their fleet.
 fn child_changed<K: Resource<DynamicType = ()>>(feeds: Feeds) -> impl Fn(Change<&K>) {
     move |change| {
-        let (Change::Seen(object) | Change::Gone(object)) = change;
+        let (Change::Seen(object) | Change::Gone(object)) = change else {
+            return;
+        };
         let (Some(fleet), Some(namespace)) = (object.labels().get(names::LABEL_WORKER), object.namespace()) else {
             return;
         };
@@ -256,11 +263,17 @@ fn child_changed<K: Resource<DynamicType = ()>>(feeds: Feeds) -> impl Fn(Change<
 
 fn pod_changed(feeds: Feeds) -> impl Fn(Change<&Pod>) {
     let changed = child_changed(feeds.clone());
+    let asked: Mutex<drains::Asked> = Mutex::default();
     move |change| {
-        if let Change::Gone(pod) = change
-            && let Some(drain) = drains::of(pod)
-        {
-            send(&feeds.drains, drain);
+        let mut asked = asked.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        match change {
+            Change::Anew => asked.forget(),
+            Change::Seen(pod) => asked.seen(pod),
+            Change::Gone(pod) => {
+                if let Some(drain) = drains::of(pod, asked.gone(pod)) {
+                    send(&feeds.drains, drain);
+                }
+            }
         }
         changed(change);
     }

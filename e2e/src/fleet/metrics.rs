@@ -1,6 +1,6 @@
 //! Reads the text format of Prometheus, as far as looking at the operator's own metrics needs it. Pure.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// One scrape: series in the order of the text.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -54,6 +54,25 @@ impl Scrape {
         buckets
     }
 
+    /// The names of all metrics and of their labels, the parts of histograms joined.
+    pub fn shape(&self) -> Shape {
+        let mut shape = Shape::new();
+        let histograms: BTreeSet<&str> = self
+            .0
+            .iter()
+            .filter_map(|each| each.name.strip_suffix("_bucket"))
+            .collect();
+        for series in &self.0 {
+            let part = ["_bucket", "_sum", "_count"]
+                .iter()
+                .find_map(|suffix| series.name.strip_suffix(suffix))
+                .filter(|name| histograms.contains(name));
+            let labels = shape.entry(part.unwrap_or(&series.name).to_owned()).or_default();
+            labels.extend(series.labels.keys().filter(|key| *key != "le").cloned());
+        }
+        shape
+    }
+
     fn matching(&self, name: &str, labels: &[(&str, &str)]) -> impl Iterator<Item = &Series> {
         self.0.iter().filter(move |series| {
             series.name == name
@@ -62,6 +81,20 @@ impl Scrape {
                     .all(|(key, value)| series.labels.get(*key).is_some_and(|known| known == value))
         })
     }
+}
+
+/// Metrics by name, each with the names of its labels.
+pub type Shape = BTreeMap<String, BTreeSet<String>>;
+
+/// What a reference page promises: a table with rows `| name | type | labels | meaning |`, names and labels in backticks.
+pub fn documented(page: &str) -> Shape {
+    let quoted = |cell: &str| -> BTreeSet<String> { cell.split('`').skip(1).step_by(2).map(str::to_owned).collect() };
+    let rows = page.lines().filter_map(|line| {
+        let cells: Vec<&str> = line.split('|').collect();
+        let name = quoted(cells.get(1)?).into_iter().next()?;
+        Some((name, quoted(cells.get(3)?)))
+    });
+    rows.collect()
 }
 
 /// The bound below which a share `q` of what came between two readings of a histogram lies: the upper bound of its
@@ -152,6 +185,19 @@ lat_bucket{worker="demo",task_type="Workflow",le="+Inf"} 10
         assert_eq!(scrape.max("temporal_fleet_worker_slots_used", &[]), Some(7.0));
         assert_eq!(scrape.sum("up", &[]), Some(1.0));
         assert_eq!(scrape.sum("absent", &[]), None);
+    }
+
+    #[test]
+    fn a_scrape_is_compared_with_what_a_page_promises() {
+        let page = "| metric | type | labels | meaning |\n|---|---|---|---|\n| `up` | gauge |  | Up. |\n\
+                    | `lat` | histogram | `worker` `task_type` | Time. |\n";
+        let promised = documented(page);
+        let shape = Scrape::parse(TEXT).shape();
+        assert_eq!(
+            (promised.get("up"), promised.get("lat")),
+            (shape.get("up"), shape.get("lat"))
+        );
+        assert_eq!(promised.len(), 2);
     }
 
     #[test]

@@ -11,7 +11,7 @@ use fleet_e2e::{
         self,
         scenario::{DATA, LONG},
     },
-    fleet::{Access, operator, temporal, watch::PodWatch},
+    fleet::{Access, metrics::documented, operator, temporal, watch::PodWatch},
     load::{Outcome, Stream, TemporalClient, WorkerIdentity, audit::audit},
 };
 use serde_json::json;
@@ -136,7 +136,19 @@ async fn temporal_is_reached_through_the_api_server() -> Result<()> {
     Ok(())
 }
 
-/// The operator's own metrics are there and read as a scrape.
+/// Metrics that a quiet fleet need not have: something has to happen first, or to be configured.
+const AFTER_SOMETHING: [&str; 8] = [
+    "controller_runtime_reconcile_errors_total",
+    "temporal_fleet_connection_certificate_expiration_timestamp_seconds",
+    "temporal_fleet_connection_ready",
+    "temporal_fleet_worker_drains_total",
+    "temporal_fleet_worker_drain_duration_seconds",
+    "temporal_fleet_autoscaler_decisions_total",
+    "temporal_fleet_autoscaler_signal_errors_total",
+    "temporal_fleet_task_queue_schedule_to_start_p99_seconds",
+];
+
+/// The operator's own metrics are there, read as a scrape, and are those of the reference page.
 #[tokio::test]
 async fn the_operator_tells_about_its_fleets() -> Result<()> {
     let access = bed::cluster().await?;
@@ -160,6 +172,21 @@ async fn the_operator_tells_about_its_fleets() -> Result<()> {
             }
         })
         .await?;
+    let page = std::fs::read_to_string(operator::source_tree().join("docs/reference/metrics.md"))?;
+    let (promised, shape) = (documented(&page), operator::scrape(&bed.access).await?.shape());
+    for (name, labels) in &shape {
+        assert_eq!(
+            promised.get(name),
+            Some(labels),
+            "{name} is not as docs/reference/metrics.md says"
+        );
+    }
+    for name in promised.keys().filter(|name| !shape.contains_key(*name)) {
+        assert!(
+            AFTER_SOMETHING.contains(&name.as_str()),
+            "{name} is promised and absent"
+        );
+    }
     bed.end().await
 }
 

@@ -7,7 +7,7 @@ use fleet_crds::{TemporalConnection, TemporalWorker};
 use futures::StreamExt;
 use futures::channel::mpsc;
 use kube::runtime::Controller;
-use kube::runtime::controller::{Action, Config as ControllerConfig};
+use kube::runtime::controller::{self, Action, Config as ControllerConfig};
 use kube::runtime::reflector::ObjectRef;
 use kube::{Resource, ResourceExt};
 use tokio::time::Instant;
@@ -18,8 +18,13 @@ use tracing::Instrument;
 use super::{connection, worker};
 use crate::context::Context;
 use crate::k8s::chain;
+use crate::metrics::Workqueue;
 use crate::stores::{Guarded, Stores};
 use crate::watches::Gone;
+
+/// The controllers, as metrics name them.
+const FLEETS: &str = "temporalworker";
+const CONNECTIONS: &str = "temporalconnection";
 
 /// Objects to look at, of all scopes.
 pub struct Feeds {
@@ -42,8 +47,8 @@ pub fn start(
         scopes: context.scopes.len(),
         watch_namespaces,
     };
-    let fleet_feeds = split(feeds.fleets, &router, stop);
-    let connection_feeds = split(feeds.connections, &router, stop);
+    let fleet_feeds = split(feeds.fleets, context.metrics.queue(FLEETS), &router, stop);
+    let connection_feeds = split(feeds.connections, context.metrics.queue(CONNECTIONS), &router, stop);
     for ((stores, fleets), connections) in context.scopes.iter().zip(fleet_feeds).zip(connection_feeds) {
         let fleets = fleets_controller(stores.clone(), fleets, concurrency, stop.clone(), Arc::clone(context));
         controllers.spawn(fleets);
@@ -68,9 +73,10 @@ impl Router {
     }
 }
 
-/// One feed per scope.
+/// One feed per scope, each reference counted as it is handed in.
 fn split<K>(
     mut feed: mpsc::UnboundedReceiver<ObjectRef<K>>,
+    queue: Workqueue,
     router: &Router,
     stop: &CancellationToken,
 ) -> Vec<mpsc::UnboundedReceiver<ObjectRef<K>>>
@@ -87,12 +93,32 @@ where
                 () = stop.cancelled() => None,
             };
             let Some(reference) = next else { return };
+            queue.added(name_of(&reference), Instant::now());
             if let Some(sender) = senders.get(router.scope_of(reference.namespace.as_deref())) {
                 let _ = sender.unbounded_send(reference);
             }
         }
     });
     receivers
+}
+
+/// The name of an object in a work queue.
+fn name_of<K: Resource>(reference: &ObjectRef<K>) -> String {
+    format!(
+        "{}/{}",
+        reference.namespace.as_deref().unwrap_or_default(),
+        reference.name
+    )
+}
+
+/// What is left to do once a pass was asked for: an object that is gone gets none.
+fn settle<T, E: std::error::Error + 'static, Q: std::error::Error + 'static>(
+    queue: &Workqueue,
+    outcome: &Result<T, controller::Error<E, Q>>,
+) {
+    if let Err(controller::Error::ObjectNotFound(reference)) = outcome {
+        queue.gone(&name_of(reference));
+    }
 }
 
 async fn fleets_controller(
@@ -102,11 +128,16 @@ async fn fleets_controller(
     stop: CancellationToken,
     context: Arc<Context>,
 ) {
+    let queue = context.metrics.queue(FLEETS);
     let reader = stores.workers.clone();
     let reconcile = move |guarded: Arc<Guarded<TemporalWorker>>, context: Arc<Context>| {
         let stores = stores.clone();
         async move {
             let reference = ObjectRef::from_obj(guarded.as_ref());
+            let _working = context
+                .metrics
+                .queue(FLEETS)
+                .started(name_of(&reference), Instant::now());
             let span = tracing::info_span!(
                 "pass",
                 worker = %guarded.name_any(),
@@ -119,18 +150,14 @@ async fn fleets_controller(
                     return Ok(Action::await_change());
                 }
             };
-            let running = context.health.pass(format!(
-                "{}/{}",
-                guarded.namespace().unwrap_or_default(),
-                guarded.name_any()
-            ));
+            let running = context.health.pass(name_of(&reference));
             let since = Instant::now();
             let result = worker::reconcile(worker, &reference, &stores, &context)
                 .instrument(span)
                 .await;
             drop(running);
             let word = if result.is_ok() { "success" } else { "error" };
-            context.metrics.pass("temporalworker", word, since.elapsed());
+            context.metrics.pass(FLEETS, word, since.elapsed());
             if result.is_ok() {
                 context.backoff.succeeded(&guarded.uid().unwrap_or_default());
             }
@@ -154,7 +181,10 @@ async fn fleets_controller(
             },
             context,
         )
-        .for_each(|_| futures::future::ready(()))
+        .for_each(|outcome| {
+            settle(&queue, &outcome);
+            futures::future::ready(())
+        })
         .await;
 }
 
@@ -164,17 +194,20 @@ async fn connections_controller(
     stop: CancellationToken,
     context: Arc<Context>,
 ) {
+    let queue = context.metrics.queue(CONNECTIONS);
     let reader = stores.connections.clone();
     let reconcile = move |guarded: Arc<Guarded<TemporalConnection>>, context: Arc<Context>| {
         let stores = stores.clone();
         async move {
+            let name = name_of(&ObjectRef::from_obj(guarded.as_ref()));
+            let _working = context.metrics.queue(CONNECTIONS).started(name, Instant::now());
             let Ok(object) = &guarded.0 else {
                 return Ok(Action::await_change());
             };
             let since = Instant::now();
             let result = connection::reconcile(object, &stores, &context).await;
             let word = if result.is_ok() { "success" } else { "error" };
-            context.metrics.pass("temporalconnection", word, since.elapsed());
+            context.metrics.pass(CONNECTIONS, word, since.elapsed());
             if result.is_ok() {
                 context.backoff.succeeded(&guarded.uid().unwrap_or_default());
             }
@@ -198,7 +231,10 @@ async fn connections_controller(
             },
             context,
         )
-        .for_each(|_| futures::future::ready(()))
+        .for_each(|outcome| {
+            settle(&queue, &outcome);
+            futures::future::ready(())
+        })
         .await;
 }
 

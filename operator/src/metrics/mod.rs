@@ -1,19 +1,26 @@
 //! Metrics of the operator, in a registry of their own. Names of controller-runtime where it has them, so that existing dashboards
 //! work. Never a label `namespace`, never a pod's name; seconds and ratios.
 
+mod budgets;
+pub mod catalog;
 mod latency;
+mod register;
 pub mod series;
+mod workqueue;
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use prometheus::{
-    Encoder, HistogramOpts, HistogramVec, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry, TextEncoder,
-};
+use fleet_temporal::{Observatory, Scope};
+use prometheus::{Encoder, HistogramVec, IntCounterVec, IntGaugeVec, Registry, TextEncoder};
 
 use crate::health::Health;
 
-pub use series::{Kind, Sample, Series};
+pub use series::{Sample, Series};
+pub use workqueue::{Working, Workqueue};
+
+/// Buckets for what takes as long as a call over a network [s].
+const CALL: [f64; 12] = [0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0];
 
 /// All metrics. Clones share them.
 #[derive(Clone)]
@@ -27,100 +34,53 @@ struct Inner {
     times: HistogramVec,
     rest: IntCounterVec,
     leader: IntGaugeVec,
-    health: IntGauge,
+    health: IntGaugeVec,
     missing: IntGaugeVec,
-    temporal: IntCounterVec,
-    temporal_times: HistogramVec,
+    queues: workqueue::Workqueues,
 }
 
 impl Metrics {
     /// Registers everything.
     ///
     /// # Errors
-    /// If two metrics have one name: a bug that the first test finds.
+    /// If two metrics have one name, or the catalog lacks one: a bug that the first test finds.
     pub fn new() -> Result<Self, prometheus::Error> {
         let registry = Registry::new();
         let series = Arc::new(Series::new());
         registry.register(Box::new(series::Registered(Arc::clone(&series))))?;
-        let counter = |name: &str, help: &str, labels: &[&str]| {
-            let vec = IntCounterVec::new(Opts::new(name, help), labels)?;
-            registry.register(Box::new(vec.clone()))?;
-            Ok::<_, prometheus::Error>(vec)
-        };
-        let gauge = |name: &str, help: &str, labels: &[&str]| {
-            let vec = IntGaugeVec::new(Opts::new(name, help), labels)?;
-            registry.register(Box::new(vec.clone()))?;
-            Ok::<_, prometheus::Error>(vec)
-        };
-        let histogram = |name: &str, help: &str, labels: &[&str], buckets: &[f64]| {
-            let vec = HistogramVec::new(HistogramOpts::new(name, help).buckets(buckets.to_vec()), labels)?;
-            registry.register(Box::new(vec.clone()))?;
-            Ok::<_, prometheus::Error>(vec)
-        };
-        let health = IntGauge::new(
-            "temporal_fleet_operator_health_status",
-            "Health of the operator: 0 alive and ready, 1 not ready, 2 not alive.",
-        )?;
-        registry.register(Box::new(health.clone()))?;
-        let call = &[0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0];
         let inner = Inner {
-            reconciles: counter(
-                "controller_runtime_reconcile_total",
-                "Total number of reconciliations per controller.",
-                &["controller", "result"],
-            )?,
-            errors: counter(
-                "controller_runtime_reconcile_errors_total",
-                "Total number of reconciliation errors per controller. Alert on a share above 10 % of all.",
-                &["controller"],
-            )?,
-            times: histogram(
-                "controller_runtime_reconcile_time_seconds",
-                "Length of time per reconciliation per controller.",
-                &["controller"],
-                call,
-            )?,
-            rest: counter(
-                "rest_client_requests_total",
-                "Number of requests to the Kubernetes API by code and method.",
-                &["code", "method"],
-            )?,
-            leader: gauge(
-                "leader_election_master_status",
-                "Whether this process leads (1) or stands by (0). Alert if none leads.",
-                &["name"],
-            )?,
-            health,
-            missing: gauge(
-                "temporal_fleet_crd_missing",
-                "Whether the API server does not serve a kind that the operator watches (1). Alert if so.",
-                &["crd"],
-            )?,
-            temporal: counter(
-                "temporal_fleet_temporal_requests_total",
-                "Calls of the operator to Temporal.",
-                &["connection_namespace", "method", "code"],
-            )?,
-            temporal_times: histogram(
-                "temporal_fleet_temporal_request_duration_seconds",
-                "Duration of calls of the operator to Temporal.",
-                &["connection_namespace", "method"],
-                call,
-            )?,
+            reconciles: register::counter(&registry, "controller_runtime_reconcile_total")?,
+            errors: register::counter(&registry, "controller_runtime_reconcile_errors_total")?,
+            times: register::histogram(&registry, "controller_runtime_reconcile_time_seconds", &CALL)?,
+            rest: register::counter(&registry, "rest_client_requests_total")?,
+            leader: register::gauge(&registry, "leader_election_master_status")?,
+            health: register::gauge(&registry, "temporal_fleet_operator_health_status")?,
+            missing: register::gauge(&registry, "temporal_fleet_crd_missing")?,
+            queues: workqueue::Workqueues::new(&registry)?,
             series,
             registry: registry.clone(),
         };
-        let info = gauge(
-            "temporal_fleet_build_info",
-            "Build information of the operator, always 1.",
-            &["version"],
-        )?;
+        let info = register::gauge(&registry, "temporal_fleet_build_info")?;
         info.with_label_values(&[env!("CARGO_PKG_VERSION")]).set(1);
         Ok(Self(Arc::new(inner)))
     }
 
+    /// Shows from now on how much of its budgets an observatory uses.
+    ///
+    /// # Errors
+    /// If the registry refuses it: a bug that the first start finds.
+    pub fn budgets(&self, observatory: Observatory) -> Result<(), prometheus::Error> {
+        self.0.registry.register(Box::new(budgets::Budgets(observatory)))
+    }
+
+    /// The work queue of a controller.
+    pub fn queue(&self, controller: &'static str) -> Workqueue {
+        self.0.queues.queue(controller)
+    }
+
     /// The exposition.
     pub fn text(&self) -> String {
+        self.0.queues.refresh(tokio::time::Instant::now());
         let mut bytes = Vec::new();
         if let Err(error) = TextEncoder::new().encode(&self.0.registry.gather(), &mut bytes) {
             tracing::error!(%error, "metrics cannot be encoded");
@@ -153,19 +113,30 @@ impl Metrics {
 
     /// What the probes would say at this moment.
     pub fn health(&self, health: &Health) {
-        self.0.health.set(health.status());
+        self.0.health.with_label_values::<&str>(&[]).set(health.status());
         for (kind, missing) in health.kinds() {
             self.0.missing.with_label_values(&[kind]).set(i64::from(missing));
         }
     }
 
-    /// Temporal answered, or did not.
-    pub fn temporal(&self, namespace: &str, method: &str, code: &str, took: Duration) {
-        self.0.temporal.with_label_values(&[namespace, method, code]).inc();
-        self.0
-            .temporal_times
-            .with_label_values(&[namespace, method])
-            .observe(took.as_secs_f64());
+    /// Temporal answered, or did not. The series are those of the object that holds the address.
+    pub fn temporal(&self, scope: &Scope, method: &str, code: &str, took: Duration) {
+        let (series, uid) = (self.series(), &scope.connection_uid);
+        let [namespace, connection, method] = [
+            ("connection_namespace", scope.kubernetes_namespace.as_str()),
+            ("connection", scope.connection.as_str()),
+            ("method", method),
+        ];
+        let labels = [namespace, connection, method, ("code", code)];
+        series.count(uid, "temporal_fleet_temporal_requests_total", &labels);
+        let labels = [namespace, connection, method];
+        series.observe(
+            uid,
+            "temporal_fleet_temporal_request_duration_seconds",
+            &labels,
+            &CALL,
+            took,
+        );
     }
 
     /// Series of single objects, which go with them.

@@ -1,155 +1,21 @@
 //! Series of single objects. They are kept per object and go with it: nobody alerts on a fleet that was deleted.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use fleet_core::PodView;
 use prometheus::core::{Collector, Desc};
 use prometheus::proto::{Bucket, Counter, Gauge, Histogram, LabelPair, Metric, MetricFamily, MetricType};
 
+use super::catalog::{self, Kind};
 use super::latency::{Buckets, Latencies};
 
-/// What a series measures, by name: type and help. A closed set.
-const HELP: &[(&str, Kind, &str)] = &[
-    (
-        "temporal_fleet_connection_ready",
-        Kind::Gauge,
-        "Whether the connection is usable.",
-    ),
-    (
-        "temporal_fleet_connection_certificate_expiration_timestamp_seconds",
-        Kind::Gauge,
-        "When the client certificate expires. Alert below 14 days.",
-    ),
-    ("temporal_fleet_worker_info", Kind::Gauge, "What a fleet is, always 1."),
-    (
-        "temporal_fleet_worker_condition",
-        Kind::Gauge,
-        "Conditions of a fleet: 1 for the present status of each type.",
-    ),
-    (
-        "temporal_fleet_worker_replicas_desired",
-        Kind::Gauge,
-        "Pods that the fleet should have.",
-    ),
-    (
-        "temporal_fleet_worker_replicas_ready",
-        Kind::Gauge,
-        "Pods that are ready.",
-    ),
-    (
-        "temporal_fleet_worker_replicas_available",
-        Kind::Gauge,
-        "Pods that are available.",
-    ),
-    (
-        "temporal_fleet_worker_replicas_min",
-        Kind::Gauge,
-        "Lower bound of the size.",
-    ),
-    (
-        "temporal_fleet_worker_replicas_max",
-        Kind::Gauge,
-        "Upper bound of the size.",
-    ),
-    ("temporal_fleet_worker_pods", Kind::Gauge, "Pods by state."),
-    (
-        "temporal_fleet_worker_drains_total",
-        Kind::Counter,
-        "Pods that ended as asked, by outcome. Alert on any that was Forced.",
-    ),
-    (
-        "temporal_fleet_worker_slots_used",
-        Kind::Gauge,
-        "Tasks running, by slot type.",
-    ),
-    (
-        "temporal_fleet_worker_slots_limit",
-        Kind::Gauge,
-        "Room for tasks, by slot type; absent with resource-based slots.",
-    ),
-    (
-        "temporal_fleet_worker_cpu_utilization_ratio",
-        Kind::Gauge,
-        "Mean CPU of the ready pods, of their limit or else request.",
-    ),
-    (
-        "temporal_fleet_task_queue_backlog",
-        Kind::Gauge,
-        "Tasks that wait on the server.",
-    ),
-    (
-        "temporal_fleet_task_queue_backlog_age_seconds",
-        Kind::Gauge,
-        "Age of the oldest waiting task.",
-    ),
-    (
-        "temporal_fleet_task_queue_pollers",
-        Kind::Gauge,
-        "Pods of the fleet that poll the queue.",
-    ),
-    (
-        "temporal_fleet_task_queue_add_rate",
-        Kind::Gauge,
-        "Tasks added per second, as the server counts.",
-    ),
-    (
-        "temporal_fleet_task_queue_dispatch_rate",
-        Kind::Gauge,
-        "Tasks dispatched per second, as the server counts.",
-    ),
-    (
-        "temporal_fleet_task_queue_schedule_to_start_p99_seconds",
-        Kind::Gauge,
-        "99th percentile of schedule-to-start over the last minute, all queues of the fleet, as the scaling law sees it.",
-    ),
-    (
-        "temporal_fleet_autoscaler_objective_seconds",
-        Kind::Gauge,
-        "Objective of schedule-to-start.",
-    ),
-    (
-        "temporal_fleet_autoscaler_offered_load",
-        Kind::Gauge,
-        "Demand in busy slots.",
-    ),
-    (
-        "temporal_fleet_autoscaler_target_replicas",
-        Kind::Gauge,
-        "Pods that one target asks for.",
-    ),
-    (
-        "temporal_fleet_autoscaler_recommended_replicas",
-        Kind::Gauge,
-        "Pods that the autoscaler asks for, also in DryRun.",
-    ),
-    (
-        "temporal_fleet_autoscaler_decisions_total",
-        Kind::Counter,
-        "Changes of size, by direction and reason.",
-    ),
-    (
-        "temporal_fleet_autoscaler_signal_errors_total",
-        Kind::Counter,
-        "Passes in which a source of signals failed.",
-    ),
-];
+/// Objects that are gone and remembered as such.
+const REMEMBERED: usize = 1_000;
 
-/// Name and help of the one histogram that is summed over pods.
-const LATENCY: (&str, &str) = (
-    "temporal_fleet_task_queue_schedule_to_start_seconds",
-    "Time from scheduling a task to a worker starting it, as the pods report it. Alert on a 99th percentile above the objective. \
-     Pods report buckets only: the sum is not known.",
-);
-
-/// Type of a series.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
-    /// Goes up and down.
-    Gauge,
-    /// Only grows.
-    Counter,
-}
+/// The one histogram that is summed over pods.
+const LATENCY: &str = "temporal_fleet_task_queue_schedule_to_start_seconds";
 
 /// One value of one series.
 #[derive(Clone, Debug, PartialEq)]
@@ -184,20 +50,59 @@ fn owned(labels: &[(&'static str, &str)]) -> Vec<(&'static str, String)> {
         .collect()
 }
 
-type Counters = BTreeMap<(&'static str, Vec<(&'static str, String)>), f64>;
+type SeriesKey = (&'static str, Vec<(&'static str, String)>);
 
 #[derive(Default)]
 struct Object {
     gauges: Vec<Sample>,
-    counters: Counters,
+    counters: BTreeMap<SeriesKey, f64>,
+    durations: BTreeMap<SeriesKey, Durations>,
     latencies: Latencies,
     /// Labels of the fleet in [`LATENCY`].
     fleet: Vec<(&'static str, String)>,
 }
 
+/// Observed durations [s], in buckets.
+struct Durations {
+    buckets: Buckets,
+    sum: f64,
+}
+
+impl Durations {
+    fn new(bounds: &[f64]) -> Self {
+        let buckets = Buckets {
+            bounds: bounds.to_vec(),
+            counts: vec![0; bounds.len() + 1],
+        };
+        Self { buckets, sum: 0.0 }
+    }
+
+    fn observe(&mut self, seconds: f64) {
+        let index = self.buckets.bounds.partition_point(|bound| *bound < seconds);
+        self.buckets.counts[index] += 1;
+        self.sum += seconds;
+    }
+}
+
+#[derive(Default)]
+struct Objects {
+    by_uid: BTreeMap<String, Object>,
+    /// The last ones that went: a call that was under way must not bring a series back that nobody would remove.
+    gone: VecDeque<String>,
+}
+
+impl Objects {
+    fn get(&mut self, uid: &str) -> Option<&mut Object> {
+        if self.gone.iter().any(|gone| gone == uid) {
+            return None;
+        }
+        Some(self.by_uid.entry(uid.to_owned()).or_default())
+    }
+}
+
 /// All series, by the UID of their object.
 pub struct Series {
-    objects: Mutex<BTreeMap<String, Object>>,
+    objects: Mutex<Objects>,
 }
 
 impl Series {
@@ -210,34 +115,54 @@ impl Series {
 
     /// Replaces all gauges of an object: what is not named any more is gone.
     pub fn set(&self, uid: &str, gauges: Vec<Sample>) {
-        self.lock().entry(uid.to_owned()).or_default().gauges = gauges;
+        if let Some(object) = self.lock().get(uid) {
+            object.gauges = gauges;
+        }
     }
 
     /// Adds one to a counter of an object.
     pub fn count(&self, uid: &str, name: &'static str, labels: &[(&'static str, &str)]) {
-        let mut objects = self.lock();
-        *objects
-            .entry(uid.to_owned())
-            .or_default()
-            .counters
-            .entry((name, owned(labels)))
-            .or_default() += 1.0;
+        if let Some(object) = self.lock().get(uid) {
+            *object.counters.entry((name, owned(labels))).or_default() += 1.0;
+        }
+    }
+
+    /// Adds a duration to a histogram of an object; `bounds` [s] ascend and are the same in every call.
+    pub fn observe(
+        &self,
+        uid: &str,
+        name: &'static str,
+        labels: &[(&'static str, &str)],
+        bounds: &[f64],
+        took: Duration,
+    ) {
+        if let Some(object) = self.lock().get(uid) {
+            let durations = object.durations.entry((name, owned(labels)));
+            durations
+                .or_insert_with(|| Durations::new(bounds))
+                .observe(took.as_secs_f64());
+        }
     }
 
     /// Adds what the pods of a fleet report of their queues' schedule-to-start. `fleet` are the labels beside queue and type.
     pub fn latencies(&self, uid: &str, fleet: &[(&'static str, &str)], pods: &[PodView]) {
-        let mut objects = self.lock();
-        let object = objects.entry(uid.to_owned()).or_default();
-        object.fleet = owned(fleet);
-        object.latencies.observe(pods);
+        if let Some(object) = self.lock().get(uid) {
+            object.fleet = owned(fleet);
+            object.latencies.observe(pods);
+        }
     }
 
     /// The object is gone.
     pub fn remove(&self, uid: &str) {
-        self.lock().remove(uid);
+        let mut objects = self.lock();
+        objects.by_uid.remove(uid);
+        objects.gone.push_back(uid.to_owned());
+        if objects.gone.len() > REMEMBERED {
+            objects.gone.pop_front();
+        }
     }
 
-    fn lock(&self) -> MutexGuard<'_, BTreeMap<String, Object>> {
+    fn lock(&self) -> MutexGuard<'_, Objects> {
         self.objects.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -258,15 +183,20 @@ impl Collector for Registered {
 
     fn collect(&self) -> Vec<MetricFamily> {
         let mut families: BTreeMap<&str, Vec<Metric>> = BTreeMap::new();
-        let mut latencies = Vec::new();
-        for object in self.0.lock().values() {
+        for object in self.0.lock().by_uid.values() {
             for ((queue, task_type), buckets) in object.latencies.sums() {
                 let mut labels = object.fleet.clone();
                 labels.push(("task_queue", queue.clone()));
                 labels.push(("task_type", task_type.as_str().to_owned()));
                 let mut metric = labelled(&labels);
-                metric.set_histogram(histogram(buckets));
-                latencies.push(metric);
+                // Pods report no sum, and a wrong one would be worse than none.
+                metric.set_histogram(histogram(buckets, f64::NAN));
+                families.entry(LATENCY).or_default().push(metric);
+            }
+            for ((name, labels), durations) in &object.durations {
+                let mut metric = labelled(labels);
+                metric.set_histogram(histogram(&durations.buckets, durations.sum));
+                families.entry(name).or_default().push(metric);
             }
             for Sample { name, labels, value } in &object.gauges {
                 families
@@ -281,35 +211,30 @@ impl Collector for Registered {
                     .push(metric(labels, *value, Kind::Counter));
             }
         }
-        let latency = (!latencies.is_empty()).then(|| {
-            let mut family = MetricFamily::default();
-            family.set_name(LATENCY.0.to_owned());
-            family.set_help(LATENCY.1.to_owned());
-            family.set_field_type(MetricType::HISTOGRAM);
-            family.set_metric(latencies);
-            family
-        });
         families
             .into_iter()
-            .map(|(name, metrics)| {
-                let known = HELP.iter().find(|(known, ..)| *known == name);
-                let mut family = MetricFamily::default();
-                family.set_name(name.to_owned());
-                family.set_help(known.map_or("", |(_, _, help)| help).to_owned());
-                family.set_field_type(match known {
-                    Some((_, Kind::Counter, _)) => MetricType::COUNTER,
-                    Some((_, Kind::Gauge, _)) | None => MetricType::GAUGE,
-                });
-                family.set_metric(metrics);
-                family
-            })
-            .chain(latency)
+            .map(|(name, metrics)| family(name, metrics))
             .collect()
     }
 }
 
-/// Cumulative, as the exposition wants it. Pods report no sum, and a wrong one would be worse than none.
-fn histogram(buckets: &Buckets) -> Histogram {
+/// A family under a name of the catalog.
+pub(super) fn family(name: &str, metrics: Vec<Metric>) -> MetricFamily {
+    let entry = catalog::find(name);
+    let mut family = MetricFamily::default();
+    family.set_name(name.to_owned());
+    family.set_help(entry.map_or("", |entry| entry.help).to_owned());
+    family.set_field_type(match entry.map(|entry| entry.kind) {
+        Some(Kind::Counter) => MetricType::COUNTER,
+        Some(Kind::Histogram) => MetricType::HISTOGRAM,
+        Some(Kind::Gauge) | None => MetricType::GAUGE,
+    });
+    family.set_metric(metrics);
+    family
+}
+
+/// Cumulative, as the exposition wants it.
+fn histogram(buckets: &Buckets, sum: f64) -> Histogram {
     let mut count = 0_u64;
     let mut cumulative = Vec::new();
     for (index, more) in buckets.counts.iter().enumerate() {
@@ -324,7 +249,7 @@ fn histogram(buckets: &Buckets) -> Histogram {
     let mut histogram = Histogram::default();
     histogram.set_bucket(cumulative);
     histogram.set_sample_count(count);
-    histogram.set_sample_sum(f64::NAN);
+    histogram.set_sample_sum(sum);
     histogram
 }
 
@@ -342,10 +267,11 @@ fn labelled(labels: &[(&'static str, String)]) -> Metric {
     Metric::from_label(pairs)
 }
 
-fn metric(labels: &[(&'static str, String)], value: f64, kind: Kind) -> Metric {
+/// A metric of one value: a counter, else a gauge.
+pub(super) fn metric(labels: &[(&'static str, String)], value: f64, kind: Kind) -> Metric {
     let mut metric = labelled(labels);
     match kind {
-        Kind::Gauge => {
+        Kind::Gauge | Kind::Histogram => {
             let mut gauge = Gauge::default();
             gauge.set_value(value);
             metric.set_gauge(gauge);
@@ -367,19 +293,17 @@ mod tests {
 
     #[test]
     fn buckets_are_exported_cumulatively_and_the_sum_is_not_known() {
-        let mut family = MetricFamily::default();
-        family.set_name(LATENCY.0.to_owned());
-        family.set_field_type(MetricType::HISTOGRAM);
         let mut metric = labelled(&[("worker", "a".to_owned())]);
-        metric.set_histogram(histogram(&Buckets {
+        let buckets = Buckets {
             bounds: vec![0.1, 1.0],
             counts: vec![3, 2, 1],
-        }));
-        family.set_metric(vec![metric]);
+        };
+        metric.set_histogram(histogram(&buckets, f64::NAN));
         let mut text = Vec::new();
-        TextEncoder::new().encode(&[family], &mut text).unwrap();
+        let families = [family(LATENCY, vec![metric])];
+        TextEncoder::new().encode(&families, &mut text).unwrap();
         let text = String::from_utf8(text).unwrap();
-        let series = |suffix: &str, value: &str| format!("{}_{suffix} {value}\n", LATENCY.0);
+        let series = |suffix: &str, value: &str| format!("{LATENCY}_{suffix} {value}\n");
         for line in [
             series(r#"bucket{worker="a",le="0.1"}"#, "3"),
             series(r#"bucket{worker="a",le="1"}"#, "5"),
@@ -389,6 +313,33 @@ mod tests {
         ] {
             assert!(text.contains(&line), "{line} is not in\n{text}");
         }
+    }
+
+    #[test]
+    fn durations_are_kept_per_object_and_go_with_it() {
+        let series = Arc::new(Series::new());
+        let registry = Registry::new();
+        registry
+            .register(Box::new(Registered(Arc::clone(&series))))
+            .expect("fresh");
+        let name = "temporal_fleet_worker_drain_duration_seconds";
+        for seconds in [1, 5, 60] {
+            let took = Duration::from_secs(seconds);
+            series.observe("u", name, &[("worker", "a")], &[1.0, 10.0], took);
+        }
+        let text = TextEncoder::new().encode_to_string(&registry.gather()).expect("text");
+        for line in [
+            format!(r#"{name}_bucket{{worker="a",le="1"}} 1"#),
+            format!(r#"{name}_bucket{{worker="a",le="10"}} 2"#),
+            format!(r#"{name}_bucket{{worker="a",le="+Inf"}} 3"#),
+            format!(r#"{name}_sum{{worker="a"}} 66"#),
+        ] {
+            assert!(text.contains(&line), "{line} is not in\n{text}");
+        }
+        series.remove("u");
+        series.observe("u", name, &[("worker", "a")], &[1.0, 10.0], Duration::ZERO);
+        series.count("u", "temporal_fleet_worker_drains_total", &[]);
+        assert!(registry.gather().is_empty(), "what is gone stays gone");
     }
 
     #[test]

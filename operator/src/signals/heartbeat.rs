@@ -174,6 +174,7 @@ mod tests {
     fn endpoint() -> Endpoint {
         let scope = Scope {
             kubernetes_namespace: "shop".into(),
+            connection: "main".into(),
             connection_uid: "c".into(),
             secrets: Vec::new(),
         };

@@ -16,6 +16,10 @@ use crate::port::Endpoint;
 const FLOOR: f64 = 0.1;
 /// Pause after throttling, unless the server names another.
 const PAUSE: Duration = Duration::from_secs(1);
+/// Time constant of the figure of what was used.
+const WINDOW: Duration = Duration::from_mins(1);
+/// A budget whose requests have faded to less is not in use.
+const FORGOTTEN: f64 = 0.01;
 /// Longest pause that a server may ask for.
 const LONGEST_PAUSE: Duration = Duration::from_mins(1);
 
@@ -29,6 +33,21 @@ pub struct BudgetKey {
 }
 
 impl BudgetKey {
+    /// Kubernetes namespace of those who read.
+    pub fn kubernetes_namespace(&self) -> &str {
+        &self.kubernetes_namespace
+    }
+
+    /// Address of the server.
+    pub fn address(&self) -> &str {
+        &self.address
+    }
+
+    /// The Temporal namespace.
+    pub fn temporal_namespace(&self) -> &str {
+        &self.temporal_namespace
+    }
+
     /// The budget that a call to this Temporal namespace is charged to.
     pub fn new(endpoint: &Endpoint, temporal_namespace: &str) -> Self {
         Self {
@@ -55,11 +74,24 @@ struct Bucket {
     turn: Instant,
     /// Grows with each throttling: older turns are void.
     epoch: u64,
+    /// Requests, each fading over [`WINDOW`], as of `used_at`.
+    used: f64,
+    used_at: Instant,
 }
 
 impl Bucket {
     fn cost(&self) -> Duration {
         Duration::from_secs_f64(self.rate.recip())
+    }
+
+    /// Requests per second of late, as a share of the present rate.
+    fn used_ratio(&self, now: Instant) -> f64 {
+        self.faded(now) / WINDOW.as_secs_f64() / self.rate
+    }
+
+    fn faded(&self, now: Instant) -> f64 {
+        let since = now.saturating_duration_since(self.used_at).as_secs_f64();
+        self.used * (-since / WINDOW.as_secs_f64()).exp()
     }
 
     /// The turn of a full bucket: it holds one second's worth of requests, at least one.
@@ -138,6 +170,16 @@ impl Budget {
         }
     }
 
+    /// What each budget in use was charged in the last minute or so, as a share of its present rate: 1 and above means that
+    /// requests wait for their turn.
+    pub fn used(&self, now: Instant) -> Vec<(BudgetKey, f64)> {
+        self.buckets()
+            .iter()
+            .filter(|(_, bucket)| bucket.faded(now) > FORGOTTEN)
+            .map(|(key, bucket)| (key.clone(), bucket.used_ratio(now)))
+            .collect()
+    }
+
     /// Takes one request out of the bucket.
     fn reserve(&self, key: &BudgetKey, now: Instant) -> (Instant, u64) {
         let mut buckets = self.buckets();
@@ -149,6 +191,8 @@ impl Budget {
             rate: self.ceiling,
             turn: now,
             epoch: 0,
+            used: 0.0,
+            used_at: now,
         };
         let bucket = buckets.entry(key.clone()).or_insert(Bucket {
             turn: fresh.full(now),
@@ -156,6 +200,8 @@ impl Budget {
         });
         let turn = bucket.turn.max(bucket.full(now));
         bucket.turn = turn + bucket.cost();
+        bucket.used = bucket.faded(now) + 1.0;
+        bucket.used_at = now;
         (turn, bucket.epoch)
     }
 

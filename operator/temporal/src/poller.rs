@@ -219,6 +219,11 @@ impl Observatory {
         )
     }
 
+    /// How much of each budget is used (see [`Budget::used`]).
+    pub fn budgets(&self) -> Vec<(BudgetKey, f64)> {
+        self.0.context.budget.used(tokio::time::Instant::now())
+    }
+
     /// Tasks that run now: queues, servers and workers. For metrics and tests of leaks.
     pub fn observed(&self) -> usize {
         self.0.queues.len() + self.0.servers.len() + self.0.workers.len()

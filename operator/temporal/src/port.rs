@@ -89,7 +89,9 @@ pub struct Poller {
 pub struct Scope {
     /// Kubernetes namespace of all of them.
     pub kubernetes_namespace: String,
-    /// UID of the object that holds the address.
+    /// Name of the object that holds the address: a `TemporalConnection`, or the fleet itself.
+    pub connection: String,
+    /// Its UID.
     pub connection_uid: String,
     /// The Secrets that were read, in any order.
     pub secrets: Vec<SecretVersion>,

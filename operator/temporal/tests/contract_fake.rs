@@ -51,6 +51,7 @@ impl Arrange for Script {
 async fn the_fake_keeps_the_contract() {
     let scope = Scope {
         kubernetes_namespace: "ns".into(),
+        connection: "main".into(),
         connection_uid: "uid".into(),
         secrets: Vec::new(),
     };

@@ -110,6 +110,7 @@ async fn a_real_server_keeps_the_contract() -> anyhow::Result<()> {
     };
     let scope = Scope {
         kubernetes_namespace: "ns".into(),
+        connection: "main".into(),
         connection_uid: "uid".into(),
         secrets: Vec::new(),
     };

@@ -17,6 +17,7 @@ const CALM: Duration = Duration::from_secs(15);
 fn endpoint(uid: &str) -> Endpoint {
     let scope = Scope {
         kubernetes_namespace: "team".into(),
+        connection: "main".into(),
         connection_uid: uid.into(),
         secrets: Vec::new(),
     };

@@ -10,7 +10,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::runtime::controller::Action;
 use kube::{Api, Resource, ResourceExt};
 
-use crate::connection::{self, Problem};
+use crate::connection::{self, Owner, Problem};
 use crate::context::Context;
 use crate::k8s::Error;
 use crate::k8s::apply::{Precondition, apply_status};
@@ -29,36 +29,20 @@ pub async fn reconcile(object: &TemporalConnection, stores: &Stores, ctx: &Conte
     let now = (ctx.now)();
     let namespace = object.namespace().unwrap_or_default();
     let users: Vec<_> = users(stores, object);
-    let resolved = connection::resolve(
-        &ctx.secrets,
-        &namespace,
-        &object.uid().unwrap_or_default(),
-        &object.spec,
-        now,
-    )
-    .await;
+    let (name, uid) = (object.name_any(), object.uid().unwrap_or_default());
+    let owner = Owner { name: &name, uid: &uid };
+    let resolved = connection::resolve(&ctx.secrets, &namespace, owner, &object.spec, now).await;
     let found = match &resolved {
         Ok(resolved) => Found::Endpoint(&resolved.endpoint, servers(ctx, &users)),
         Err(problem) => Found::Problem(problem),
     };
     let before = object.status.clone().unwrap_or_default();
     let after = status(object, &before, &found, users.len(), now);
-    ctx.metrics.series().set(
-        &object.uid().unwrap_or_default(),
-        gauges(&namespace, &object.name_any(), &after),
-    );
+    ctx.metrics.series().set(&uid, gauges(&namespace, &name, &after));
     if before != after {
         let api: Api<TemporalConnection> = Api::namespaced(ctx.client(), &namespace);
         let same = Precondition::same_object(object.meta());
-        apply_status(
-            &ctx.cluster,
-            &api,
-            names::MANAGER_STATUS,
-            &object.name_any(),
-            &after,
-            &same,
-        )
-        .await?;
+        apply_status(&ctx.cluster, &api, names::MANAGER_STATUS, &name, &after, &same).await?;
     }
     Ok(Action::requeue(if resolved.is_err() {
         Duration::from_secs(5)

@@ -15,7 +15,7 @@ use kube::runtime::reflector::{ObjectRef, Store};
 use kube::{Api, Resource, ResourceExt};
 
 use crate::claims;
-use crate::connection::{self, Problem, Resolved};
+use crate::connection::{self, Owner, Problem, Resolved};
 use crate::context::{Context, FleetState};
 use crate::k8s::read;
 use crate::signals::heartbeat::Place;
@@ -110,7 +110,9 @@ async fn connection(
     now: Timestamp,
 ) -> Result<Resolved, Problem> {
     if let Some(inline) = &worker.spec.connection {
-        return connection::resolve(&ctx.secrets, namespace, uid, inline, now).await;
+        let name = worker.name_any();
+        let owner = Owner { name: &name, uid };
+        return connection::resolve(&ctx.secrets, namespace, owner, inline, now).await;
     }
     let name = worker
         .spec
@@ -124,14 +126,9 @@ async fn connection(
         );
         return Err(Problem::stalled(Reason::ConnectionNotFound, message));
     };
-    connection::resolve(
-        &ctx.secrets,
-        namespace,
-        &found.uid().unwrap_or_default(),
-        &found.spec,
-        now,
-    )
-    .await
+    let uid = found.uid().unwrap_or_default();
+    let owner = Owner { name, uid: &uid };
+    connection::resolve(&ctx.secrets, namespace, owner, &found.spec, now).await
 }
 
 /// The object of that name: from the watch, or, if the watch has none, from the server. The watch sees objects with our label

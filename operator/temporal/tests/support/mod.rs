@@ -209,6 +209,7 @@ pub fn middle() -> Timestamp {
 pub fn endpoint(address: impl Display) -> Endpoint {
     let scope = Scope {
         kubernetes_namespace: "team".into(),
+        connection: "main".into(),
         connection_uid: "uid".into(),
         secrets: Vec::new(),
     };
