@@ -3,7 +3,7 @@
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup demo down cluster-up cluster-down test test-unit test-faults test-python lint audit images image-python generate fmt clean
+.PHONY: help setup demo down cluster-up cluster-down test test-unit test-faults test-python test-python-unit lint audit images image-python generate fmt clean
 
 CACHE := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/temporal-fleet
 HELM := $(CACHE)/bin/helm
@@ -47,9 +47,9 @@ cluster-up: setup ## bring the local cluster up; prints the line that points kub
 cluster-down: ## take the local cluster down; caches stay
 	$(CLUSTER) down
 
-test: test-unit $(if $(FOREIGN),$(HELM),setup images) ## unit tests, then everything on the real parts: kinds, chart, bad input, the loop, faults, the pages
+test: test-unit test-python-unit $(if $(FOREIGN),$(HELM),setup images image-python) ## unit tests, then everything on the real parts: kinds, chart, bad input, the loop, faults, the pages
 	$(if $(FOREIGN),,cargo test -q --test residue)
-	$(USE_CLUSTER); cargo test -q --test shared -- --test-threads=5
+	$(USE_CLUSTER); cargo test -q --test shared -- --test-threads=4
 	$(if $(FOREIGN),,$(LOCAL_TESTS))
 
 # What needs the local cluster: its guard, its Temporal, and faults that a cluster of yours should not meet. The last one ends with
@@ -67,10 +67,12 @@ test-unit: ## what needs no cluster: units, properties, golden plans and manifes
 test-faults: $(if $(FOREIGN),$(HELM),setup images) ## all faults on a real cluster, the long ones too
 	$(USE_CLUSTER); cargo test -q --test faults -- --test-threads=1 --include-ignored
 
-test-python: $(if $(FOREIGN),$(HELM),setup images image-python) ## the Python example: its unit tests, then its fleet on a real cluster
+test-python: test-python-unit $(if $(FOREIGN),$(HELM),setup images image-python) ## the Python example: its unit tests, then its fleet on a real cluster
+	$(USE_CLUSTER); cargo test -q --test shared python
+
+test-python-unit: $(if $(FOREIGN),,setup) ## the Python example's unit tests
 	python3 -m pip install -q --disable-pip-version-check --require-hashes --upgrade --target $(PYTHON_SITE) -r $(PYTHON)/requirements.txt
-	cd $(PYTHON) && PYTHONPATH=$(PYTHON_SITE) python3 -m unittest
-	$(USE_CLUSTER); cargo test -q --test python
+	cd $(PYTHON) && PYTHONPATH=$(PYTHON_SITE) python3 -m unittest -q
 
 lint: $(HELM) ## formatting, clippy, dependency arrows, generated files, chart
 	cargo fmt --all --check

@@ -77,6 +77,13 @@ use serde::{Deserialize, Serialize};
 ).message(
     "temporalNamespace at Temporal Cloud is <name>.<account>, for example orders.a1b2c; add the account"
 ).field_path(".temporalNamespace"))]
+// Rule 17
+#[x_kube(validation = Rule::new(
+    "!has(self.workerOptions) || !has(self.workerOptions.maxTaskQueueActivitiesPerSecond) \
+     || self.taskQueues.exists(q, 'Activity' in q.types)"
+).message(
+    "workerOptions.maxTaskQueueActivitiesPerSecond limits Activity queues and taskQueues has none; remove it, or add the type Activity"
+))]
 // Rule 18. Messages with numbers are made by `format`: the API server estimates no bound for `+` on `string(int)`, and
 // refuses the definition for its cost.
 #[x_kube(validation = Rule::new(

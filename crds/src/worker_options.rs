@@ -31,6 +31,14 @@ pub struct WorkerOptions {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1, max = 100_000))]
     pub max_concurrent_local_activities: Option<i32>,
+    /// Most activities that one pod starts per second, shared out evenly among its Activity queues; no limit if unset.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = 1_000_000))]
+    pub max_activities_per_second: Option<i32>,
+    /// Most activities that Temporal hands out of each Activity queue per second, to all workers; needs Temporal 1.29.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = 1_000_000))]
+    pub max_task_queue_activities_per_second: Option<i32>,
     /// Workflows kept in memory between tasks; the Rust runtime takes 1000 if unset, 0 turns the cache off.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 0, max = 1_000_000))]
@@ -41,6 +49,18 @@ pub struct WorkerOptions {
     /// How many polls for activity tasks are open per pod.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub activity_task_pollers: Option<Pollers>,
+    /// Most seconds for which heartbeats of an activity are held back; the Rust runtime takes 60 if unset.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = 86_400))]
+    pub max_heartbeat_throttle_interval_seconds: Option<i32>,
+    /// The same for activities without a heartbeat timeout; the Rust runtime takes 30 if unset.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = 86_400))]
+    pub default_heartbeat_throttle_interval_seconds: Option<i32>,
+    /// Seconds for which a workflow task waits for the pod that has its workflow in memory; 10 if unset.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = 3_600))]
+    pub sticky_queue_schedule_to_start_timeout_seconds: Option<i32>,
     /// Seconds that running tasks get after SIGTERM; the template's grace period minus 20 if unset, else 60.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 0, max = 604_800))]

@@ -28,7 +28,6 @@ pub struct Bed {
     pub queue: String,
     /// Address of Temporal as pods see it.
     pub address: String,
-    prefix: String,
     _way: temporal::Way,
 }
 
@@ -85,8 +84,8 @@ impl Bed {
     pub async fn of(access: Access, folder: &str, test: &str, change: &Value) -> Result<Self> {
         let namespace = fresh_namespace(&access, test).await?;
         // A queue per run: what an earlier run left behind is not this run's load.
-        let prefix = format!("{test}-{}", clock::now().as_second());
-        let (manifest, address) = manifest_in(folder, test, &namespace, &prefix, change)?;
+        let queue = format!("{test}-{}", clock::now().as_second());
+        let (manifest, address) = manifest_in(folder, test, &namespace, &queue, change)?;
         let fleet = Fleet::named(&access, &namespace, test);
         fleet.delete(Duration::from_mins(2)).await?;
         access.apply(&[manifest]).await?;
@@ -97,20 +96,19 @@ impl Bed {
             access,
             fleet,
             temporal,
-            queue: prefix.clone(),
+            queue,
             address,
-            prefix,
             _way: way,
         })
     }
 
-    /// Load on the fleet's queue; a start is tried for `patience`.
+    /// Load on [`Self::queue`], whose name begins the IDs of its workflows; a start is tried for `patience`.
     pub fn load(&self, patience: Duration) -> Generator {
         let on_queue = OnQueue {
             client: self.temporal.clone(),
             task_queue: self.queue.clone(),
         };
-        Generator::new(on_queue, &self.prefix, 11, patience)
+        Generator::new(on_queue, &self.queue, 11, patience)
     }
 
     /// Waits for every workflow and demands that each completed.

@@ -1,6 +1,6 @@
 //! Who scales for a queue: of several fleets on the same server, Temporal namespace, queue and type, the oldest.
 
-use fleet_crds::{TemporalConnection, TemporalWorker};
+use fleet_crds::{TaskQueue, TaskType, TemporalConnection, TemporalWorker};
 use kube::ResourceExt;
 
 use crate::stores::Stores;
@@ -8,6 +8,27 @@ use crate::stores::Stores;
 /// `namespace/name` of an older fleet that claims a queue of `worker`, or `None`. The same answer on every pass and in every
 /// order: by creation, then by UID.
 pub fn claimed_by(scopes: &[Stores], worker: &TemporalWorker) -> Option<String> {
+    oldest(scopes, worker, |other| shares_queue(worker, other, None))
+}
+
+/// `namespace/name` of an older fleet that sets another rate limit for an Activity queue of `worker`, or `None`.
+pub fn rate_claimed_by(scopes: &[Stores], worker: &TemporalWorker) -> Option<String> {
+    let rate = queue_rate(worker)?;
+    oldest(scopes, worker, |other| {
+        shares_queue(worker, other, Some(TaskType::Activity)) && queue_rate(other).is_some_and(|others| others != rate)
+    })
+}
+
+fn queue_rate(worker: &TemporalWorker) -> Option<i32> {
+    worker
+        .spec
+        .worker_options
+        .as_ref()?
+        .max_task_queue_activities_per_second
+}
+
+/// The oldest of all fleets on the same server and in the same Temporal namespace that are older than `worker` and in its way.
+fn oldest(scopes: &[Stores], worker: &TemporalWorker, in_the_way: impl Fn(&TemporalWorker) -> bool) -> Option<String> {
     let address = address(scopes, worker)?;
     let mut older: Vec<_> = scopes
         .iter()
@@ -17,7 +38,7 @@ pub fn claimed_by(scopes: &[Stores], worker: &TemporalWorker) -> Option<String> 
             let is_older = seniority(other) < seniority(worker) && other.uid() != worker.uid();
             let competes = other.metadata.deletion_timestamp.is_none()
                 && other.spec.temporal_namespace == worker.spec.temporal_namespace
-                && shares_queue(worker, other)
+                && in_the_way(other)
                 && self::address(scopes, other).as_ref() == Some(&address);
             (is_older && competes).then(|| {
                 (
@@ -38,14 +59,21 @@ fn seniority(worker: &TemporalWorker) -> (Option<jiff::Timestamp>, Option<String
     )
 }
 
-fn shares_queue(one: &TemporalWorker, other: &TemporalWorker) -> bool {
+/// Of any type, or of the one given.
+fn shares_queue(one: &TemporalWorker, other: &TemporalWorker, only: Option<TaskType>) -> bool {
     one.spec.task_queues.iter().any(|a| {
         other
             .spec
             .task_queues
             .iter()
-            .any(|b| a.name == b.name && a.types.iter().any(|task_type| b.types.contains(task_type)))
+            .any(|b| a.name == b.name && shares_type(a, b, only))
     })
+}
+
+fn shares_type(one: &TaskQueue, other: &TaskQueue, only: Option<TaskType>) -> bool {
+    one.types
+        .iter()
+        .any(|task_type| other.types.contains(task_type) && only.is_none_or(|only| only == *task_type))
 }
 
 /// Address of the Temporal server of a fleet, lower case; `None` while its connection is not there.

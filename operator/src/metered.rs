@@ -5,7 +5,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use fleet_core::TaskType;
 use fleet_core::signals::Heartbeat;
-use fleet_temporal::{Endpoint, Error, QueueState, ServerInfo, Temporal};
+use fleet_temporal::{Endpoint, Error, QueueLimit, QueueState, ServerInfo, Temporal};
 use tokio::time::Instant;
 
 use crate::metrics::Metrics;
@@ -66,6 +66,18 @@ impl Temporal for Metered {
         let since = Instant::now();
         let result = self.inner.list_workers(endpoint, temporal_namespace, queue).await;
         self.ended(endpoint, "ListWorkers", since, &result);
+        result
+    }
+
+    async fn limit_queue(
+        &self,
+        endpoint: &Endpoint,
+        temporal_namespace: &str,
+        limit: &QueueLimit,
+    ) -> Result<(), Error> {
+        let since = Instant::now();
+        let result = self.inner.limit_queue(endpoint, temporal_namespace, limit).await;
+        self.ended(endpoint, "UpdateTaskQueueConfig", since, &result);
         result
     }
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use fleet_autoscale::Seen;
 use fleet_core::{Connection, Queue, QueueView, Reason};
-use fleet_temporal::{Endpoint, EndpointKey, Error, Observatory, Observer, QueueState, ServerInfo};
+use fleet_temporal::{Endpoint, EndpointKey, Error, Observatory, Observer, QueueLimit, QueueState, ServerInfo};
 use futures::StreamExt;
 use futures::channel::mpsc::UnboundedSender;
 use futures::stream::SelectAll;
@@ -112,6 +112,19 @@ impl Watching {
         fleets.get(uid).map(|subscription| subscription.connection())
     }
 
+    /// Sets or removes the rate limit of a queue.
+    ///
+    /// # Errors
+    /// What the server answered.
+    pub async fn limit_queue(
+        &self,
+        endpoint: &Endpoint,
+        temporal_namespace: &str,
+        limit: &QueueLimit,
+    ) -> Result<(), Error> {
+        self.observatory.limit_queue(endpoint, temporal_namespace, limit).await
+    }
+
     /// The fleet is gone, or its connection is.
     pub fn forget(&self, uid: &str) {
         self.fleets.lock().unwrap_or_else(PoisonError::into_inner).remove(uid);
@@ -155,7 +168,8 @@ impl Subscription {
         let unknown = |reason: String| QueueView {
             queue: queue.clone(),
             stats: Seen::unknown(reason.clone()),
-            pollers: Seen::unknown(reason),
+            pollers: Seen::unknown(reason.clone()),
+            rate_limit: Seen::unknown(reason),
             at: now,
         };
         let Some(observer) = self.queues.get(queue) else {
@@ -169,6 +183,7 @@ impl Subscription {
                     None => Seen::unknown("the server sent no statistics"),
                 },
                 pollers: Seen::Known(state.pollers.iter().map(|poller| poller.identity.clone()).collect()),
+                rate_limit: Seen::Known(state.rate_limit.clone()),
                 at,
             },
             Seen::Unknown { reason } => unknown(reason),

@@ -114,6 +114,16 @@ impl Seam {
         options.task_queue.clone_from(&half.queue);
         options.max_cached_workflows = settings.options.max_cached_workflows as usize;
         options.graceful_shutdown_period = Some(settings.graceful_shutdown);
+        options.max_heartbeat_throttle_interval = settings.options.max_heartbeat_throttle;
+        options.default_heartbeat_throttle_interval = settings.options.default_heartbeat_throttle;
+        options.sticky_queue_schedule_to_start_timeout = settings.options.sticky_timeout;
+        if matches!(half.lanes, Lanes::Activities { .. }) {
+            options.max_task_queue_activities_per_second = settings.options.max_task_queue_activities_per_second;
+            // Each SDK Worker limits itself.
+            let queues = f64::from(pod.activity_queues.max(1));
+            options.max_worker_activities_per_second =
+                settings.options.max_activities_per_second.map(|rate| rate / queues);
+        }
         if let Some(Deployment { name, build_id }) = &settings.deployment {
             let version = WorkerDeploymentVersion::builder()
                 .deployment_name(name)

@@ -19,6 +19,8 @@ pub(crate) struct Pod {
     pub(crate) started: Instant,
     pub(crate) identity: String,
     pub(crate) gates: Gates,
+    /// How many queues are polled for activities.
+    pub(crate) activity_queues: u32,
     pub(crate) queues: Arc<Queues>,
     pub(crate) readiness: Readiness,
     pub(crate) pulses: Pulses,

@@ -82,7 +82,7 @@ pub enum QueueType {
 }
 
 /// Slots and pollers of the pod.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Options {
     /// Slots for activities, shared by all queues. Default 100.
     pub max_concurrent_activities: u32,
@@ -90,12 +90,23 @@ pub struct Options {
     pub max_concurrent_workflow_tasks: u32,
     /// Slots for local activities, shared by all queues. Default 100.
     pub max_concurrent_local_activities: u32,
+    /// Activities that the pod starts per second, shared out evenly among its Activity queues; absent = no limit.
+    pub max_activities_per_second: Option<f64>,
+    /// What the server may hand out of each Activity queue per second. A fleet's operator sets it at the server; here it is what this worker
+    /// asks for, and the last worker that asks wins. Absent = no limit.
+    pub max_task_queue_activities_per_second: Option<f64>,
     /// Workflows kept in memory, per queue. Default 1000; 0 turns sticky queues off.
     pub max_cached_workflows: u32,
     /// Pollers of workflow tasks; absent = the SDK's default.
     pub workflow_task_pollers: Option<Pollers>,
     /// Pollers of activities; absent = the SDK's default.
     pub activity_task_pollers: Option<Pollers>,
+    /// Longest time for which heartbeats of an activity are held back. Default 60 s.
+    pub max_heartbeat_throttle: Duration,
+    /// The same for activities without a heartbeat timeout. Default 30 s.
+    pub default_heartbeat_throttle: Duration,
+    /// How long a workflow task waits for the worker that has its workflow in memory. Default 10 s.
+    pub sticky_timeout: Duration,
 }
 
 /// How many polls are open at once.
@@ -177,6 +188,8 @@ impl Settings {
                 MAX_SLOTS,
                 defaults.max_concurrent_local_activities,
             ),
+            max_activities_per_second: read.rate("TEMPORAL_FLEET_MAX_ACTIVITIES_PER_SECOND"),
+            max_task_queue_activities_per_second: read.rate("TEMPORAL_FLEET_MAX_TASK_QUEUE_ACTIVITIES_PER_SECOND"),
             max_cached_workflows: read.number(
                 "TEMPORAL_FLEET_MAX_CACHED_WORKFLOWS",
                 0,
@@ -185,6 +198,21 @@ impl Settings {
             ),
             workflow_task_pollers: read.pollers("TEMPORAL_FLEET_WORKFLOW_TASK_POLLERS", 2),
             activity_task_pollers: read.pollers("TEMPORAL_FLEET_ACTIVITY_TASK_POLLERS", 1),
+            max_heartbeat_throttle: read.seconds(
+                "TEMPORAL_FLEET_MAX_HEARTBEAT_THROTTLE_INTERVAL_SECONDS",
+                86_400,
+                defaults.max_heartbeat_throttle,
+            ),
+            default_heartbeat_throttle: read.seconds(
+                "TEMPORAL_FLEET_DEFAULT_HEARTBEAT_THROTTLE_INTERVAL_SECONDS",
+                86_400,
+                defaults.default_heartbeat_throttle,
+            ),
+            sticky_timeout: read.seconds(
+                "TEMPORAL_FLEET_STICKY_QUEUE_SCHEDULE_TO_START_TIMEOUT_SECONDS",
+                3_600,
+                defaults.sticky_timeout,
+            ),
         };
         let settings = Self {
             temporal_namespace: connection.namespace.clone().unwrap_or_else(|| "default".to_owned()),
@@ -253,9 +281,14 @@ impl Default for Options {
             max_concurrent_activities: 100,
             max_concurrent_workflow_tasks: 100,
             max_concurrent_local_activities: 100,
+            max_activities_per_second: None,
+            max_task_queue_activities_per_second: None,
             max_cached_workflows: 1_000,
             workflow_task_pollers: None,
             activity_task_pollers: None,
+            max_heartbeat_throttle: Duration::from_mins(1),
+            default_heartbeat_throttle: Duration::from_secs(30),
+            sticky_timeout: Duration::from_secs(10),
         }
     }
 }

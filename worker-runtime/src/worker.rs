@@ -28,6 +28,7 @@ use crate::{
     core,
     deadline::FORCED,
     dynamic::{DynamicActivities, DynamicWorkflow},
+    gate::TaskType,
     health::Readiness,
     layout,
     lifecycle::{self, Ended, Listeners, Plan},
@@ -314,11 +315,14 @@ impl FleetWorker {
         let now = Instant::now();
         let (gates, halves) = layout::layout(&settings, &queues, &registered, now);
         let names = halves.iter().map(|half| (half.queue.clone(), half.task_type()));
+        let activity_halves = halves.iter().filter(|half| half.task_type() == TaskType::Activity);
+        let activity_queues = u32::try_from(activity_halves.count()).unwrap_or(u32::MAX);
         let pod = Arc::new(Pod {
             started: now,
             identity: settings.identity.clone(),
             queues: Arc::new(Queues::new(names)),
             gates,
+            activity_queues,
             readiness: Readiness::new(),
             pulses: Pulses::new(now),
             counters: Counters::default(),

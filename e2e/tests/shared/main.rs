@@ -4,4 +4,6 @@ mod bad_input;
 mod by_hand;
 mod chart;
 mod crd;
+mod python;
+mod queues;
 mod scaling;

@@ -40,6 +40,9 @@ def worker_arguments(env: Mapping[str, str], default_queue: str) -> dict[str, An
     arguments: dict[str, Any] = {"task_queue": env.get("TEMPORAL_TASK_QUEUE") or default_queue}
     for name in ("activities", "workflow_tasks", "local_activities"):
         arguments[f"max_concurrent_{name}"] = int(env.get(f"TEMPORAL_FLEET_MAX_CONCURRENT_{name.upper()}") or 100)
+    for name in ("max_activities_per_second", "max_task_queue_activities_per_second"):
+        if rate := env.get(f"TEMPORAL_FLEET_{name.upper()}"):
+            arguments[name] = float(rate)
     arguments["max_cached_workflows"] = int(env.get("TEMPORAL_FLEET_MAX_CACHED_WORKFLOWS") or 1000)
     for name in ("workflow_task", "activity_task"):
         if pollers := env.get(f"TEMPORAL_FLEET_{name.upper()}_POLLERS"):

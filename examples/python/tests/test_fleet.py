@@ -82,6 +82,7 @@ class Worker(unittest.TestCase):
                 "TEMPORAL_FLEET_MAX_CONCURRENT_WORKFLOW_TASKS": "5",
                 "TEMPORAL_FLEET_MAX_CONCURRENT_LOCAL_ACTIVITIES": "6",
                 "TEMPORAL_FLEET_MAX_CACHED_WORKFLOWS": "0",
+                "TEMPORAL_FLEET_MAX_ACTIVITIES_PER_SECOND": "0.5",
                 "TEMPORAL_FLEET_GRACEFUL_SHUTDOWN_SECONDS": "40",
             },
             "mine",
@@ -90,6 +91,8 @@ class Worker(unittest.TestCase):
         limits = [arguments[f"max_concurrent_{kind}"] for kind in ("activities", "workflow_tasks", "local_activities")]
         self.assertEqual(limits, [4, 5, 6])
         self.assertEqual(arguments["max_cached_workflows"], 0)
+        self.assertEqual(arguments["max_activities_per_second"], 0.5)
+        self.assertNotIn("max_task_queue_activities_per_second", arguments)
         self.assertEqual(arguments["graceful_shutdown_timeout"], timedelta(seconds=40))
 
     def test_cancelling_at_once_can_be_asked_for(self):

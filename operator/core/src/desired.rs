@@ -11,12 +11,16 @@ use crate::autoscale::{Policy, SlotKind, TaskType};
 pub struct Desired {
     /// Name of the `TemporalWorker`.
     pub name: String,
+    /// Its Kubernetes namespace.
+    pub namespace: String,
     /// How many pods, and who says so.
     pub size: Size,
     /// (queue name, task type) pairs that the pods must poll.
     pub queues: Vec<Queue>,
     /// Slots of a pod that the worker options set, until a pod reports them.
     pub default_slots: BTreeMap<SlotKind, u32>,
+    /// Activities per second that the server may hand out of each Activity queue; `None` for no limit of ours.
+    pub queue_rate: Option<f64>,
     /// Hash of the Deployment as rendered, without its replicas.
     pub deployment_hash: String,
     /// Hash of the rendered disruption budget.

@@ -40,6 +40,10 @@ pub enum NoticeReason {
     ConnectionFailed,
     /// Tasks outlast the time that pods get to finish.
     ShutdownBudgetTooSmall,
+    /// An older fleet sets another rate limit for a queue.
+    TaskQueueRateConflict,
+    /// The server did not take the rate limit of a queue.
+    TaskQueueRateRefused,
 }
 
 impl NoticeReason {
@@ -59,6 +63,8 @@ impl NoticeReason {
             Self::NoPollers => "NoPollers",
             Self::ConnectionFailed => "ConnectionFailed",
             Self::ShutdownBudgetTooSmall => "ShutdownBudgetTooSmall",
+            Self::TaskQueueRateConflict => "TaskQueueRateConflict",
+            Self::TaskQueueRateRefused => "TaskQueueRateRefused",
         }
     }
 }

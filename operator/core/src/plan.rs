@@ -8,7 +8,7 @@ use crate::desired::Desired;
 use crate::memory::Memory;
 use crate::notice::{Notice, NoticeReason};
 use crate::readiness::{Input, Scaling, Truth, Verdict, verdicts};
-use crate::rules::{ensure, scale, size};
+use crate::rules::{ensure, queue_rate, scale, size};
 use crate::step::Step;
 use crate::world::{Connection, World};
 
@@ -75,6 +75,7 @@ pub fn plan(desired: &Desired, world: &World, memory: &Memory, pass: Pass, now: 
         }
         Some(_) | None => {}
     }
+    let (limits, conflicts) = queue_rate::queue_rate(desired, world);
     let replicas = remembered.desired.unwrap_or(sized.replicas);
     let input = Input {
         desired,
@@ -99,7 +100,9 @@ pub fn plan(desired: &Desired, world: &World, memory: &Memory, pass: Pass, now: 
     if let Some(decision) = &sized.decision {
         next = next.min(decision.next_poll);
     }
+    steps.extend(limits);
     let mut notices = sized.notices.clone();
+    notices.extend(conflicts);
     notices.extend(observed_notices(desired, world, memory, sized.decision.as_ref()));
     Plan {
         steps,

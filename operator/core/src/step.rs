@@ -1,10 +1,11 @@
 //! The steps of a plan. Each is idempotent and carries its precondition; they run in order and stop at the first failure.
 //!
 //! The order: the Secret that pods mount, then the Deployment, then its budget, then marks on pods, then the size. So a pod
-//! never waits for a Secret that comes later, and no size is lowered before its victims are named.
+//! never waits for a Secret that comes later, and no size is lowered before its victims are named. Limits of queues come last: they are
+//! the server's business, and its refusal must not hold up the pods.
 
 /// One write.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub enum Step {
     /// Make the fleet's `WorkerControl` Secret: it is missing, or its content was lost.
     MakeControlSecret,
@@ -36,6 +37,15 @@ pub enum Step {
         resource_version: String,
         /// Why, from the closed set of decision reasons; `None` only takes the field over.
         why: Option<Why>,
+    },
+    /// Set or remove the rate limit of an Activity queue at the server.
+    LimitQueue {
+        /// Name of the queue.
+        queue: String,
+        /// Tasks per second; `None` removes the limit.
+        per_second: Option<f64>,
+        /// Names the fleet: a limit with this reason is its own.
+        reason: String,
     },
 }
 

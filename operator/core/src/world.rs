@@ -12,6 +12,8 @@ pub struct World {
     pub connection: Connection,
     /// Another, older fleet that claims one of the queues: `namespace/name`.
     pub claimed_by: Option<String>,
+    /// Another, older fleet that sets another rate limit for one of the Activity queues: `namespace/name`.
+    pub rate_claimed_by: Option<String>,
     /// The Deployment of the fleet.
     pub deployment: Seen<Child<DeploymentView>>,
     /// Its disruption budget.
@@ -199,6 +201,15 @@ pub struct WorkerReport {
     pub polled: Vec<Queue>,
 }
 
+/// A limit of a queue, as the server keeps it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct RateLimit {
+    /// Tasks per second.
+    pub per_second: f64,
+    /// Why it was set, in the words of whoever set it.
+    pub reason: String,
+}
+
 /// A queue as Temporal shows it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct QueueView {
@@ -208,6 +219,8 @@ pub struct QueueView {
     pub stats: Seen<QueueStats>,
     /// Identities that polled lately; the server remembers them for minutes.
     pub pollers: Seen<Vec<String>>,
+    /// The rate limit that somebody set for the queue at the server, if any.
+    pub rate_limit: Seen<Option<RateLimit>>,
     /// When it was read.
     pub at: Timestamp,
 }

@@ -6,12 +6,66 @@ mod common;
 use common::{Cluster, a_fleet, autoscaled, t0};
 use fleet_core::autoscale::Seen;
 use fleet_core::rules::scale::VICTIM_COST;
-use fleet_core::{Child, ConditionType, Desired, Memory, NoticeReason, Pass, Reason, Step, Truth, plan};
+use fleet_core::{Child, ConditionType, Desired, Memory, NoticeReason, Pass, RateLimit, Reason, Step, Truth, plan};
 use jiff::SignedDuration;
 use proptest::prelude::*;
 
 fn seconds(n: i64) -> SignedDuration {
     SignedDuration::from_secs(n)
+}
+
+fn limits(steps: &[Step]) -> Vec<(&str, Option<f64>)> {
+    let limit = |step| match step {
+        &Step::LimitQueue {
+            ref queue, per_second, ..
+        } => Some((queue.as_str(), per_second)),
+        _ => None,
+    };
+    steps.iter().filter_map(limit).collect()
+}
+
+#[test]
+fn the_rate_of_a_queue_is_set_once_changed_and_taken_back() {
+    let mut cluster = Cluster::empty();
+    let mut desired = a_fleet(1);
+    for rate in [Some(5.0), Some(7.5), None] {
+        desired.queue_rate = rate;
+        let p = plan(&desired, &cluster.world, &Memory::default(), Pass::default(), t0());
+        assert_eq!(limits(&p.steps), [("invoices", rate)]);
+        for step in &p.steps {
+            cluster.execute(&desired, step, t0()).expect("no conflict");
+        }
+        let p = plan(&desired, &cluster.world, &Memory::default(), Pass::default(), t0());
+        assert_eq!(limits(&p.steps), [], "what is set needs no step");
+    }
+}
+
+#[test]
+fn a_rate_that_is_unknown_or_of_others_is_left_alone() {
+    let mut cluster = Cluster::empty();
+    let mut desired = a_fleet(1);
+    let plan =
+        |desired: &Desired, cluster: &Cluster| plan(desired, &cluster.world, &Memory::default(), Pass::default(), t0());
+    cluster.world.queues[0].rate_limit = Seen::Known(Some(RateLimit {
+        per_second: 3.0,
+        reason: "an operator's own hand".into(),
+    }));
+    assert_eq!(limits(&plan(&desired, &cluster).steps), []);
+    desired.queue_rate = Some(5.0);
+    cluster.world.queues[0].rate_limit = Seen::unknown("Temporal does not answer");
+    assert_eq!(limits(&plan(&desired, &cluster).steps), []);
+}
+
+#[test]
+fn of_two_fleets_with_two_rates_the_older_one_rules() {
+    let mut cluster = Cluster::empty();
+    cluster.world.rate_claimed_by = Some("shop/older".into());
+    let mut desired = a_fleet(1);
+    desired.queue_rate = Some(5.0);
+    let p = plan(&desired, &cluster.world, &Memory::default(), Pass::default(), t0());
+    assert_eq!(limits(&p.steps), []);
+    let said: Vec<_> = p.notices.iter().map(|notice| notice.reason).collect();
+    assert!(said.contains(&NoticeReason::TaskQueueRateConflict), "{said:?}");
 }
 
 /// Runs passes until a plan is empty twice in a row; each plan is cut after `cut` steps, as a crash would.

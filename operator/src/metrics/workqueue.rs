@@ -61,7 +61,9 @@ impl Workqueues {
             let depth = i64::try_from(state.waiting.len()).unwrap_or(i64::MAX);
             let ages = state.running.values().map(|since| (now - *since).as_secs_f64());
             self.depth.with_label_values(&[queue.0.name]).set(depth);
-            self.unfinished.with_label_values(&[queue.0.name]).set(ages.sum());
+            // The sum of nothing is -0.
+            let sum = ages.fold(0.0, |sum, age| sum + age);
+            self.unfinished.with_label_values(&[queue.0.name]).set(sum);
         }
     }
 }

@@ -1,6 +1,6 @@
 //! The environment of a worker: the SDKs' own names where they have one, so that images of any SDK run unchanged.
 
-use fleet_crds::names;
+use fleet_crds::{WorkerOptions, names};
 use k8s_openapi::api::core::v1::{EnvVar, EnvVarSource, ObjectFieldSelector, SecretKeySelector};
 use serde::Serialize;
 use serde_json::json;
@@ -92,30 +92,7 @@ pub fn contract(fleet: &Fleet) -> Vec<EnvVar> {
         &serde_json::Value::Array(queues).to_string(),
     );
     if let Some(options) = &spec.worker_options {
-        env.number(
-            "TEMPORAL_FLEET_MAX_CONCURRENT_ACTIVITIES",
-            options.max_concurrent_activities,
-        );
-        env.number(
-            "TEMPORAL_FLEET_MAX_CONCURRENT_WORKFLOW_TASKS",
-            options.max_concurrent_workflow_tasks,
-        );
-        env.number(
-            "TEMPORAL_FLEET_MAX_CONCURRENT_LOCAL_ACTIVITIES",
-            options.max_concurrent_local_activities,
-        );
-        env.number("TEMPORAL_FLEET_MAX_CACHED_WORKFLOWS", options.max_cached_workflows);
-        env.json(
-            "TEMPORAL_FLEET_WORKFLOW_TASK_POLLERS",
-            options.workflow_task_pollers.as_ref(),
-        );
-        env.json(
-            "TEMPORAL_FLEET_ACTIVITY_TASK_POLLERS",
-            options.activity_task_pollers.as_ref(),
-        );
-        if let Some(prefix) = &options.identity_prefix {
-            env.text("TEMPORAL_FLEET_IDENTITY_PREFIX", prefix);
-        }
+        concurrency(&mut env, options);
     }
     env.text(
         "TEMPORAL_FLEET_GRACEFUL_SHUTDOWN_SECONDS",
@@ -131,6 +108,54 @@ pub fn contract(fleet: &Fleet) -> Vec<EnvVar> {
     env.field("POD_NAMESPACE", "metadata.namespace");
     env.field("POD_UID", "metadata.uid");
     env.0
+}
+
+/// The concurrency table, field by field.
+fn concurrency(env: &mut Environment, options: &WorkerOptions) {
+    env.number(
+        "TEMPORAL_FLEET_MAX_CONCURRENT_ACTIVITIES",
+        options.max_concurrent_activities,
+    );
+    env.number(
+        "TEMPORAL_FLEET_MAX_CONCURRENT_WORKFLOW_TASKS",
+        options.max_concurrent_workflow_tasks,
+    );
+    env.number(
+        "TEMPORAL_FLEET_MAX_CONCURRENT_LOCAL_ACTIVITIES",
+        options.max_concurrent_local_activities,
+    );
+    env.number(
+        "TEMPORAL_FLEET_MAX_ACTIVITIES_PER_SECOND",
+        options.max_activities_per_second,
+    );
+    env.number(
+        "TEMPORAL_FLEET_MAX_TASK_QUEUE_ACTIVITIES_PER_SECOND",
+        options.max_task_queue_activities_per_second,
+    );
+    env.number("TEMPORAL_FLEET_MAX_CACHED_WORKFLOWS", options.max_cached_workflows);
+    env.number(
+        "TEMPORAL_FLEET_MAX_HEARTBEAT_THROTTLE_INTERVAL_SECONDS",
+        options.max_heartbeat_throttle_interval_seconds,
+    );
+    env.number(
+        "TEMPORAL_FLEET_DEFAULT_HEARTBEAT_THROTTLE_INTERVAL_SECONDS",
+        options.default_heartbeat_throttle_interval_seconds,
+    );
+    env.number(
+        "TEMPORAL_FLEET_STICKY_QUEUE_SCHEDULE_TO_START_TIMEOUT_SECONDS",
+        options.sticky_queue_schedule_to_start_timeout_seconds,
+    );
+    env.json(
+        "TEMPORAL_FLEET_WORKFLOW_TASK_POLLERS",
+        options.workflow_task_pollers.as_ref(),
+    );
+    env.json(
+        "TEMPORAL_FLEET_ACTIVITY_TASK_POLLERS",
+        options.activity_task_pollers.as_ref(),
+    );
+    if let Some(prefix) = &options.identity_prefix {
+        env.text("TEMPORAL_FLEET_IDENTITY_PREFIX", prefix);
+    }
 }
 
 #[derive(Default)]

@@ -10,6 +10,7 @@ use fleet_core::signals::Heartbeat;
 use temporalio_common::protos::temporal::api::workflowservice::v1::workflow_service_client::WorkflowServiceClient;
 use temporalio_common::protos::temporal::api::workflowservice::v1::{
     DescribeNamespaceRequest, DescribeTaskQueueRequest, GetSystemInfoRequest, ListWorkersRequest,
+    UpdateTaskQueueConfigRequest, update_task_queue_config_request::RateLimitUpdate,
 };
 use temporalio_common::protos::temporal::api::{enums::v1::TaskQueueType, taskqueue::v1::TaskQueue};
 use tonic::metadata::{AsciiMetadataKey, AsciiMetadataValue};
@@ -20,7 +21,7 @@ use crate::address::AddressPolicy;
 use crate::convert;
 use crate::error::Error;
 use crate::pool::{Lease, Pool};
-use crate::port::{Clock, Endpoint, QueueState, ServerInfo, Temporal};
+use crate::port::{Clock, Endpoint, QueueLimit, QueueState, ServerInfo, Temporal};
 use crate::transport;
 
 /// Largest answer that is read [bytes]; statistics and pollers of a queue with a thousand pods are a tenth of it.
@@ -153,19 +154,15 @@ impl Temporal for Client {
         task_type: TaskType,
     ) -> Result<QueueState, Error> {
         self.run(endpoint, "DescribeTaskQueue", async |mut caller: Caller| {
-            let task_queue_type = match task_type {
-                TaskType::Workflow => TaskQueueType::Workflow,
-                TaskType::Activity => TaskQueueType::Activity,
-                TaskType::Nexus => TaskQueueType::Nexus,
-            };
             let request = DescribeTaskQueueRequest {
                 namespace: temporal_namespace.to_owned(),
                 task_queue: Some(TaskQueue {
                     name: queue.to_owned(),
                     ..Default::default()
                 }),
-                task_queue_type: task_queue_type.into(),
+                task_queue_type: proto_type(task_type).into(),
                 report_stats: true,
+                report_config: true,
                 ..Default::default()
             };
             let request = caller.request(temporal_namespace, request)?;
@@ -220,6 +217,41 @@ impl Temporal for Client {
             Ok(found)
         })
         .await
+    }
+
+    async fn limit_queue(
+        &self,
+        endpoint: &Endpoint,
+        temporal_namespace: &str,
+        limit: &QueueLimit,
+    ) -> Result<(), Error> {
+        self.run(endpoint, "UpdateTaskQueueConfig", async |mut caller: Caller| {
+            let request = UpdateTaskQueueConfigRequest {
+                namespace: temporal_namespace.to_owned(),
+                identity: self.identity(),
+                task_queue: limit.queue.clone(),
+                task_queue_type: proto_type(limit.task_type).into(),
+                update_queue_rate_limit: Some(RateLimitUpdate {
+                    rate_limit: limit.per_second.map(convert::rate_limit),
+                    reason: limit.reason.clone(),
+                }),
+                ..Default::default()
+            };
+            let request = caller.request(temporal_namespace, request)?;
+            let answer = caller.service.update_task_queue_config(request).await;
+            caller.answer(temporal_namespace, "UpdateTaskQueueConfig", answer)?;
+            Ok(())
+        })
+        .await
+    }
+}
+
+/// As the protocol names it.
+fn proto_type(task_type: TaskType) -> TaskQueueType {
+    match task_type {
+        TaskType::Workflow => TaskQueueType::Workflow,
+        TaskType::Activity => TaskQueueType::Activity,
+        TaskType::Nexus => TaskQueueType::Nexus,
     }
 }
 

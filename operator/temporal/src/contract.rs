@@ -6,10 +6,10 @@ use std::time::Duration;
 use async_trait::async_trait;
 use fleet_core::autoscale::SlotKind;
 use fleet_core::signals::HeartbeatSlots;
-use fleet_core::{Class, Reason, TaskType};
+use fleet_core::{Class, RateLimit, Reason, TaskType};
 
 use crate::error::Error;
-use crate::port::{Endpoint, QueueState, Temporal, system_clock};
+use crate::port::{Endpoint, QueueLimit, QueueState, Temporal, system_clock};
 
 /// How long the suite waits for a server that is eventually consistent.
 const PATIENCE: Duration = Duration::from_mins(1);
@@ -33,6 +33,7 @@ pub async fn run(temporal: &dyn Temporal, arrange: &dyn Arrange, endpoint: &Endp
     waiting_tasks_are_counted_and_age(temporal, arrange, endpoint, namespace, unique).await;
     a_poller_is_listed_under_its_identity(temporal, arrange, endpoint, namespace, unique).await;
     a_worker_is_listed_with_its_slots(temporal, arrange, endpoint, namespace, unique).await;
+    a_limit_of_a_queue_is_kept_with_its_reason_and_removed(temporal, endpoint, namespace, unique).await;
 }
 
 async fn a_worker_is_listed_with_its_slots(
@@ -184,6 +185,35 @@ async fn a_poller_is_listed_under_its_identity(
     // The clocks of two machines may differ by minutes, not by hours.
     let apart = system_clock()().duration_since(at).abs();
     assert!(apart.as_secs() < 3600, "polled {apart:?} ago");
+}
+
+async fn a_limit_of_a_queue_is_kept_with_its_reason_and_removed(
+    temporal: &dyn Temporal,
+    endpoint: &Endpoint,
+    namespace: &str,
+    unique: &str,
+) {
+    let queue = format!("limited-{unique}");
+    for per_second in [Some(2.5), Some(40.0), None] {
+        let limit = QueueLimit {
+            queue: queue.clone(),
+            task_type: TaskType::Workflow,
+            per_second,
+            reason: "the contract".to_owned(),
+        };
+        temporal
+            .limit_queue(endpoint, namespace, &limit)
+            .await
+            .expect("a limit is set");
+        let expected = per_second.map(|per_second| RateLimit {
+            per_second,
+            reason: "the contract".to_owned(),
+        });
+        eventually(temporal, endpoint, namespace, &queue, |state| {
+            state.rate_limit == expected
+        })
+        .await;
+    }
 }
 
 /// Reads the queue until it is as expected. A server takes seconds to count.

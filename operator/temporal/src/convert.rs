@@ -1,12 +1,14 @@
 //! From the protocol's messages to domain types. A hostile or confused server can send anything: every number is bounded, every
 //! text is cut and cleaned, and nothing here fails for a value that can be read as "not known".
 
-use fleet_core::QueueStats;
 use fleet_core::autoscale::SlotKind;
 use fleet_core::signals::{Heartbeat, HeartbeatSlots};
+use fleet_core::{QueueStats, RateLimit};
 use jiff::{SignedDuration, Timestamp};
 use temporalio_common::protos::temporal::api::enums::v1::{NamespaceState, WorkerStatus};
-use temporalio_common::protos::temporal::api::taskqueue::v1::{PollerInfo, TaskQueueStats};
+use temporalio_common::protos::temporal::api::taskqueue::v1::{
+    self as proto, PollerInfo, TaskQueueConfig, TaskQueueStats,
+};
 use temporalio_common::protos::temporal::api::worker::v1::{WorkerHeartbeat, WorkerSlotsInfo};
 use temporalio_common::protos::temporal::api::workflowservice::v1::{
     DescribeNamespaceResponse, DescribeTaskQueueResponse, GetSystemInfoResponse, ListWorkersResponse,
@@ -48,6 +50,23 @@ pub(crate) fn queue_state(answer: &DescribeTaskQueueResponse) -> QueueState {
     QueueState {
         stats: answer.stats.as_ref().map(queue_stats),
         pollers: answer.pollers.iter().take(POLLERS).map(poller).collect(),
+        rate_limit: answer.config.as_ref().and_then(queue_limit),
+    }
+}
+
+fn queue_limit(config: &TaskQueueConfig) -> Option<RateLimit> {
+    let limit = config.queue_rate_limit.as_ref()?;
+    Some(RateLimit {
+        per_second: bounded(limit.rate_limit.as_ref()?.requests_per_second.into()),
+        reason: limit.metadata.as_ref().map(|set| text(&set.reason)).unwrap_or_default(),
+    })
+}
+
+/// As the protocol has it, in single precision.
+#[expect(clippy::cast_possible_truncation, reason = "the protocol's own precision")]
+pub(crate) fn rate_limit(per_second: f64) -> proto::RateLimit {
+    proto::RateLimit {
+        requests_per_second: per_second as f32,
     }
 }
 
@@ -182,7 +201,8 @@ mod tests {
             state,
             QueueState {
                 stats: None,
-                pollers: Vec::new()
+                pollers: Vec::new(),
+                rate_limit: None,
             }
         );
     }

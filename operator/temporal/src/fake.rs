@@ -6,11 +6,11 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
 use fleet_core::signals::Heartbeat;
-use fleet_core::{QueueStats, TaskType};
+use fleet_core::{QueueStats, RateLimit, TaskType};
 use jiff::Timestamp;
 
 use crate::error::Error;
-use crate::port::{Endpoint, Poller, QueueState, ServerInfo, Temporal};
+use crate::port::{Endpoint, Poller, QueueLimit, QueueState, ServerInfo, Temporal};
 
 /// A scripted Temporal. Clones share it. It starts with the Temporal namespace `default` and no queue.
 #[derive(Clone, Debug)]
@@ -200,6 +200,7 @@ fn empty() -> QueueState {
     QueueState {
         stats: Some(QueueStats::default()),
         pollers: Vec::new(),
+        rate_limit: None,
     }
 }
 
@@ -251,5 +252,26 @@ impl Temporal for Fake {
             Some(workers.get(queue).cloned().unwrap_or_default())
         };
         self.answer(call, found).await
+    }
+
+    async fn limit_queue(
+        &self,
+        endpoint: &Endpoint,
+        temporal_namespace: &str,
+        limit: &QueueLimit,
+    ) -> Result<(), Error> {
+        let call = Call {
+            address: endpoint.address().to_owned(),
+            temporal_namespace: temporal_namespace.to_owned(),
+            queue: Some((limit.queue.clone(), limit.task_type)),
+        };
+        self.answer(call, |_| ()).await?;
+        self.queue(temporal_namespace, &limit.queue, limit.task_type, |state| {
+            state.rate_limit = limit.per_second.map(|per_second| RateLimit {
+                per_second,
+                reason: limit.reason.clone(),
+            });
+        });
+        Ok(())
     }
 }

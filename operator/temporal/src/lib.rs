@@ -28,8 +28,8 @@ pub use credentials::{ApiKey, CaBundle, ClientCert, CredentialError, Origin};
 pub use error::{Error, sanitise};
 pub use poller::{Observatory, Observer, QueueKey, Settings};
 pub use port::{
-    Authentication, Clock, Endpoint, EndpointKey, Poller, QueueState, Scope, SecretVersion, ServerInfo, Temporal, Tls,
-    system_clock,
+    Authentication, Clock, Endpoint, EndpointKey, Poller, QueueLimit, QueueState, Scope, SecretVersion, ServerInfo,
+    Temporal, Tls, system_clock,
 };
 pub use reading::{Failure, Reading};
 pub use secret::Secret;

@@ -20,7 +20,7 @@ use tokio::task::AbortHandle;
 use crate::budget::{Budget, BudgetKey};
 use crate::error::Error;
 use crate::gate::Gate;
-use crate::port::{Clock, Endpoint, EndpointKey, QueueState, ServerInfo, Temporal};
+use crate::port::{Clock, Endpoint, EndpointKey, QueueLimit, QueueState, ServerInfo, Temporal};
 use crate::reading::Reading;
 use crate::schedule::Asked;
 use crate::task::Task;
@@ -217,6 +217,35 @@ impl Observatory {
                 .boxed()
             },
         )
+    }
+
+    /// Sets or removes the rate limit of a queue, within the budget and behind the gate of all readings.
+    ///
+    /// # Errors
+    /// What the server answered, or what keeps everybody away from it at present.
+    pub async fn limit_queue(
+        &self,
+        endpoint: &Endpoint,
+        temporal_namespace: &str,
+        limit: &QueueLimit,
+    ) -> Result<(), Error> {
+        let Context {
+            temporal,
+            budget,
+            settings,
+            ..
+        } = self.0.context.as_ref();
+        let gate = self.gate((endpoint.key().clone(), temporal_namespace.to_owned()));
+        if let Some(closed) = gate.closed(tokio::time::Instant::now()) {
+            return Err(closed.error.as_ref().clone());
+        }
+        budget.acquire(&BudgetKey::new(endpoint, temporal_namespace)).await;
+        let call = temporal.limit_queue(endpoint, temporal_namespace, limit);
+        let after = settings.deadline;
+        tokio::time::timeout(after, call).await.unwrap_or(Err(Error::Deadline {
+            call: "UpdateTaskQueueConfig",
+            after,
+        }))
     }
 
     /// How much of each budget is used (see [`Budget::used`]).

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use fleet_core::signals::Heartbeat;
-use fleet_core::{QueueStats, TaskType};
+use fleet_core::{QueueStats, RateLimit, TaskType};
 use jiff::Timestamp;
 use sha2::{Digest, Sha256};
 
@@ -51,6 +51,24 @@ pub trait Temporal: Send + Sync {
         temporal_namespace: &str,
         queue: &str,
     ) -> Result<Option<Vec<Heartbeat>>, Error>;
+
+    /// Sets or removes the rate limit of a queue, which wins over those that workers ask for. [`Error`] of a server before 1.29: it has
+    /// none.
+    async fn limit_queue(&self, endpoint: &Endpoint, temporal_namespace: &str, limit: &QueueLimit)
+    -> Result<(), Error>;
+}
+
+/// A limit to set for a queue.
+#[derive(Clone, Debug, PartialEq)]
+pub struct QueueLimit {
+    /// Name of the task queue.
+    pub queue: String,
+    /// Type of its tasks.
+    pub task_type: TaskType,
+    /// Tasks per second, above 0; `None` removes the limit.
+    pub per_second: Option<f64>,
+    /// Why: kept by the server with the limit.
+    pub reason: String,
 }
 
 /// A server as it presents itself.
@@ -73,6 +91,8 @@ pub struct QueueState {
     pub stats: Option<QueueStats>,
     /// Who polled lately. A memory of minutes: being listed does not prove a poll now.
     pub pollers: Vec<Poller>,
+    /// The rate limit that was set for it, if any; the server's own default is none.
+    pub rate_limit: Option<RateLimit>,
 }
 
 /// Someone who polled a queue.

@@ -5,7 +5,7 @@ use std::time::Duration;
 use fleet_core::signals::Heartbeat;
 use fleet_core::{Class, Seen, TaskType};
 use fleet_temporal::fake::Fake;
-use fleet_temporal::{Clock, Endpoint, Error, Observatory, Scope, Secret, Settings};
+use fleet_temporal::{Clock, Endpoint, Error, Observatory, QueueLimit, Scope, Secret, Settings};
 use jiff::Timestamp;
 use tokio::time::{Instant, sleep};
 use tonic::Code;
@@ -364,6 +364,36 @@ async fn over_budget_readings_come_later_for_all_alike_and_say_so() {
     assert!(asked.elapsed() < Duration::from_millis(10) && !reading.stretched());
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_limit_is_set_and_read_back_and_not_tried_while_everybody_is_kept_away() {
+    let fake = Fake::default();
+    let observatory = observatory(&fake, Settings::default());
+    let limit = QueueLimit {
+        queue: "queue".to_owned(),
+        task_type: TaskType::Activity,
+        per_second: Some(2.5),
+        reason: "a test".to_owned(),
+    };
+    let (main, set) = (endpoint("a"), async |limit: &QueueLimit| {
+        observatory.limit_queue(&endpoint("a"), NAMESPACE, limit).await
+    });
+    set(&limit).await.expect("set");
+    let mut watch = observatory.queue(&main, NAMESPACE, "queue", TaskType::Activity, HOT);
+    let reading = watch.next().await;
+    let seen = reading.last.as_ref().and_then(|(state, _)| state.rate_limit.clone());
+    assert_eq!(seen.map(|limit| limit.per_second), Some(2.5));
+
+    fake.fail(Some(status(Code::PermissionDenied)));
+    seconds(20).await;
+    let calls = fake.calls().len();
+    assert_eq!(set(&limit).await, Err(status(Code::PermissionDenied)));
+    assert_eq!(
+        fake.calls().len(),
+        calls,
+        "refused credentials are not tried for a limit"
+    );
+}
+
 /// A server that grants one request per second, with a burst of two, and refuses the rest.
 #[derive(Clone)]
 struct Strict {
@@ -406,6 +436,10 @@ impl fleet_temporal::Temporal for Strict {
 
     async fn list_workers(&self, e: &Endpoint, ns: &str, queue: &str) -> Result<Option<Vec<Heartbeat>>, Error> {
         self.fake.list_workers(e, ns, queue).await
+    }
+
+    async fn limit_queue(&self, e: &Endpoint, ns: &str, limit: &QueueLimit) -> Result<(), Error> {
+        self.fake.limit_queue(e, ns, limit).await
     }
 }
 

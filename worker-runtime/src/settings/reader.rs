@@ -4,6 +4,7 @@ use std::{
     collections::{BTreeSet, HashMap},
     fmt,
     str::FromStr,
+    time::Duration,
 };
 
 use temporalio_common::envconfig::{ClientConfigProfile, LoadClientConfigProfileOptions, load_client_config_profile};
@@ -50,6 +51,23 @@ impl<'a> Reader<'a> {
         let problem = format!("{text:?} is not a whole number in that range");
         self.problem(name, problem, format!("{min} to {max} (default {default})"));
         default
+    }
+
+    /// Whole seconds, from 1.
+    pub(super) fn seconds(&mut self, name: &str, max: u64, default: Duration) -> Duration {
+        Duration::from_secs(self.number(name, 1, max, default.as_secs()))
+    }
+
+    /// Tasks per second.
+    pub(super) fn rate(&mut self, name: &str) -> Option<f64> {
+        let text = self.get(name)?;
+        match text.trim().parse::<f64>() {
+            Ok(rate) if (0.001..=1e6).contains(&rate) => return Some(rate),
+            Ok(_) | Err(_) => {}
+        }
+        let problem = format!("{text:?} is not a number in that range");
+        self.problem(name, problem, "0.001 to 1000000 tasks per second (default: no limit)");
+        None
     }
 
     pub(super) fn pollers(&mut self, name: &str, least: u32) -> Option<Pollers> {

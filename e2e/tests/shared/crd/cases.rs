@@ -210,6 +210,20 @@ fn concurrency() -> Vec<Case> {
             options(&json!({"workflowTaskPollers": {"autoscaling": {"minimum": 6}}})),
             ORDER,
         ),
+        accept("17", options(&json!({"maxTaskQueueActivitiesPerSecond": 5}))),
+        refuse(
+            "17",
+            spec(&json!({
+                "taskQueues": [{"name": "q", "types": ["Workflow"]}],
+                "workerOptions": {"maxTaskQueueActivitiesPerSecond": 5},
+            })),
+            "limits Activity queues and taskQueues has none",
+        ),
+        refuse(
+            "schema",
+            options(&json!({"maxActivitiesPerSecond": 0})),
+            "maxActivitiesPerSecond",
+        ),
         accept("15", options(&json!({"workflowTaskPollers": {"simpleMaximum": 2}}))),
         accept(
             "15",

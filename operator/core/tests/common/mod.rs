@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use fleet_core::autoscale::{PodReport, Policy, Seen, SlotKind, SlotReport, TaskType};
 use fleet_core::rules::scale::VICTIM_COST;
 use fleet_core::{
-    Child, ChildView, Connection, DeploymentView, Desired, PodView, Queue, QueueStats, QueueView, Size, Source, Step,
-    WorkerReport, World,
+    Child, ChildView, Connection, DeploymentView, Desired, PodView, Queue, QueueStats, QueueView, RateLimit, Size,
+    Source, Step, WorkerReport, World,
 };
 use jiff::{SignedDuration, Timestamp};
 
@@ -26,6 +26,8 @@ pub(crate) fn activity_queue() -> Queue {
 pub(crate) fn a_fleet(replicas: u32) -> Desired {
     Desired {
         name: "billing".into(),
+        namespace: "shop".into(),
+        queue_rate: None,
         size: Size::Fixed {
             replicas,
             shadow: None,
@@ -65,6 +67,7 @@ impl Cluster {
                 message: "Temporal 1.32.1".into(),
             },
             claimed_by: None,
+            rate_claimed_by: None,
             deployment: Seen::Known(Child::Absent),
             budget: Seen::Known(Child::Absent),
             control_secret: Seen::Known(Child::Absent),
@@ -73,6 +76,7 @@ impl Cluster {
                 queue: activity_queue(),
                 stats: Seen::Known(QueueStats::default()),
                 pollers: Seen::Known(Vec::new()),
+                rate_limit: Seen::Known(None),
                 at: t0(),
             }],
         };
@@ -112,6 +116,18 @@ impl Cluster {
     /// Carries out one step; preconditions that do not hold are an error, as a 409 would be.
     pub(crate) fn execute(&mut self, desired: &Desired, step: &Step, now: Timestamp) -> Result<(), String> {
         match step {
+            Step::LimitQueue {
+                queue,
+                per_second,
+                reason,
+            } => {
+                for view in self.world.queues.iter_mut().filter(|view| view.queue.name == *queue) {
+                    view.rate_limit = Seen::Known(per_second.map(|per_second| RateLimit {
+                        per_second,
+                        reason: reason.clone(),
+                    }));
+                }
+            }
             Step::MakeControlSecret => {
                 let object = self.object("secret", "s1");
                 self.world.control_secret = Seen::Known(Child::Ours(object));

@@ -1,7 +1,8 @@
 //! Carrying out a plan: steps in order, stop at the first failure, say what was done.
 
-use fleet_core::{Plan, Step, Why};
+use fleet_core::{Notice, NoticeReason, Plan, Step, TaskType, Why};
 use fleet_crds::{TemporalWorker, names};
+use fleet_temporal::{Endpoint, QueueLimit};
 use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::core::v1::{Pod, Secret};
 use k8s_openapi::api::policy::v1::PodDisruptionBudget;
@@ -26,6 +27,8 @@ pub struct Applied {
     pub steps: usize,
     /// The first failure; the steps after it were not tried.
     pub failure: Option<Error>,
+    /// Rate limits that the server did not take. They fail no pass: the fleet works without them, and the next pass tries again.
+    pub refused: Vec<Notice>,
 }
 
 /// A step that failed.
@@ -40,13 +43,21 @@ pub enum Error {
     /// The Deployment is another one, or another size was written to it: the step rests on what is no more.
     #[error("the Deployment was replaced or resized meanwhile")]
     Resized,
+    /// The rate limit of a queue could not be set.
+    #[error("failed to set the rate limit of {queue}")]
+    Limit {
+        /// The queue.
+        queue: String,
+        /// What the server said.
+        source: fleet_temporal::Error,
+    },
     /// The certificate of `WorkerControl` could not be made.
     #[error("failed to make the WorkerControl certificate: {0}")]
     Certificate(String),
 }
 
 /// Carries out `plan`.
-pub async fn apply_plan(ctx: &Context, fleet: &Fleet<'_>, valid: &Valid, plan: &Plan) -> Applied {
+pub async fn apply_plan(ctx: &Context, fleet: &Fleet<'_>, valid: &Valid, endpoint: &Endpoint, plan: &Plan) -> Applied {
     let worker = fleet.worker;
     let mut applied = Applied::default();
     if plan.steps.is_empty() {
@@ -57,8 +68,14 @@ pub async fn apply_plan(ctx: &Context, fleet: &Fleet<'_>, valid: &Valid, plan: &
         return applied;
     }
     for step in &plan.steps {
-        match one(ctx, fleet, valid, step).await {
+        match one(ctx, fleet, valid, endpoint, step).await {
             Ok(()) => applied.steps += 1,
+            Err(Error::Limit { queue, source }) => {
+                let message =
+                    format!("the rate limit of task queue {queue} is not set (Temporal 1.29 or newer can): {source}");
+                let notice = Notice::warning(NoticeReason::TaskQueueRateRefused, message);
+                applied.refused.push(notice);
+            }
             Err(error) => {
                 applied.failure = Some(error);
                 return applied;
@@ -86,24 +103,13 @@ async fn still_there(ctx: &Context, worker: &TemporalWorker) -> Result<(), Error
     }
 }
 
-async fn one(ctx: &Context, fleet: &Fleet<'_>, valid: &Valid, step: &Step) -> Result<(), Error> {
+async fn one(ctx: &Context, fleet: &Fleet<'_>, valid: &Valid, endpoint: &Endpoint, step: &Step) -> Result<(), Error> {
     let worker = fleet.worker;
     let namespace = worker.namespace().unwrap_or_default();
     let name = worker.name_any();
     match step {
         Step::MakeControlSecret => {
-            let secret = control_secret::secret(fleet).map_err(|error| Error::Certificate(error.to_string()))?;
-            let api: Api<Secret> = Api::namespaced(ctx.client(), &namespace);
-            let rendered = Rendered::new(&secret)?;
-            apply(
-                &ctx.cluster,
-                &api,
-                names::MANAGER_CHILDREN,
-                &rendered,
-                &Precondition::default(),
-            )
-            .await?;
-            ctx.secrets.forget(&namespace, &names::control_secret(&name));
+            make_control_secret(ctx, fleet, &namespace).await?;
         }
         Step::ApplyDeployment { replicas } => {
             let api: Api<Deployment> = Api::namespaced(ctx.client(), &namespace);
@@ -174,8 +180,43 @@ async fn one(ctx: &Context, fleet: &Fleet<'_>, valid: &Valid, step: &Step) -> Re
             };
             apply_scale(&ctx.cluster, &namespace, &name, names::MANAGER_SCALE, *to, &unchanged).await?;
         }
+        Step::LimitQueue {
+            queue,
+            per_second,
+            reason,
+        } => {
+            let limit = QueueLimit {
+                queue: queue.clone(),
+                task_type: TaskType::Activity,
+                per_second: *per_second,
+                reason: reason.clone(),
+            };
+            set_limit(ctx, endpoint, &worker.spec.temporal_namespace, &limit).await?;
+        }
     }
     Ok(())
+}
+
+async fn make_control_secret(ctx: &Context, fleet: &Fleet<'_>, namespace: &str) -> Result<(), Error> {
+    let secret = control_secret::secret(fleet).map_err(|error| Error::Certificate(error.to_string()))?;
+    let api: Api<Secret> = Api::namespaced(ctx.client(), namespace);
+    let (rendered, new) = (Rendered::new(&secret)?, Precondition::default());
+    apply(&ctx.cluster, &api, names::MANAGER_CHILDREN, &rendered, &new).await?;
+    ctx.secrets.forget(namespace, &names::control_secret(&fleet.name()));
+    Ok(())
+}
+
+async fn set_limit(
+    ctx: &Context,
+    endpoint: &Endpoint,
+    temporal_namespace: &str,
+    limit: &QueueLimit,
+) -> Result<(), Error> {
+    let set = ctx.watching.limit_queue(endpoint, temporal_namespace, limit).await;
+    set.map_err(|source| Error::Limit {
+        queue: limit.queue.clone(),
+        source,
+    })
 }
 
 /// The version to write over, if the Deployment still is the one that was seen and has the size that was seen.

@@ -47,6 +47,7 @@ impl Error {
         match self {
             Self::Apply(apply::Error::Call(error)) | Self::Report(error) => error.class(),
             Self::Apply(apply::Error::Gone | apply::Error::Resized) => Class::Conflict,
+            Self::Apply(apply::Error::Limit { source, .. }) => source.class(),
             Self::Apply(apply::Error::Certificate(_)) => Class::Bug,
         }
     }
@@ -131,12 +132,13 @@ async fn planned(
     };
     ctx.fleets.put(&uid, state);
     let plan = plan(&valid.desired, &world, &observed.memory, pass, observed.now);
-    let applied = apply_plan(ctx, &rendered, &valid, &plan).await;
+    let applied = apply_plan(ctx, &rendered, &valid, &resolved.endpoint, &plan).await;
     if let Some(decision) = &plan.decision {
         ctx.watching
             .set_interval(&uid, Duration::try_from(decision.next_poll).unwrap_or(interval));
     }
     let mut notices = plan.notices.clone();
+    notices.extend(applied.refused.iter().cloned());
     if restarts && applied.failure.is_none() {
         notices.push(Notice::normal(
             NoticeReason::CredentialsRotated,

@@ -32,6 +32,8 @@ pub struct Observed {
     pub connection: Result<Resolved, Problem>,
     /// An older fleet on the same queue.
     pub claimed_by: Option<String>,
+    /// An older fleet with another rate limit for the same queue.
+    pub rate_claimed_by: Option<String>,
     /// The Deployment of our name.
     pub deployment: Seen<Option<Arc<Deployment>>>,
     /// The disruption budget of our name.
@@ -82,6 +84,7 @@ pub async fn observe(ctx: &Context, stores: &Stores, worker: &TemporalWorker) ->
         now,
         connection,
         claimed_by: claims::claimed_by(&ctx.scopes, worker),
+        rate_claimed_by: claims::rate_claimed_by(&ctx.scopes, worker),
         deployment,
         budget,
         control_secret,

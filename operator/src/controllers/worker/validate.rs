@@ -59,6 +59,12 @@ pub fn valid(fleet: &Fleet) -> Result<Valid, Invalid> {
     let spec = &fleet.worker.spec;
     let desired = Desired {
         name: fleet.name(),
+        namespace: fleet.worker.metadata.namespace.clone().unwrap_or_default(),
+        queue_rate: spec
+            .worker_options
+            .as_ref()
+            .and_then(|options| options.max_task_queue_activities_per_second)
+            .map(f64::from),
         size: size(spec)?,
         queues: queues(&spec.task_queues),
         default_slots: slots(spec.worker_options.as_ref()),

@@ -26,6 +26,7 @@ pub fn world(
     World {
         connection,
         claimed_by: observed.claimed_by.clone(),
+        rate_claimed_by: observed.rate_claimed_by.clone(),
         deployment: child(&observed.deployment, &uid, |live| {
             deployment(live, &valid.rendered_deployment)
         }),

@@ -52,22 +52,16 @@ async fn a_python_fleet_follows_its_load_and_loses_no_task() -> Result<()> {
         })
         .await?;
 
-    // Twenty seconds each, four at a time in a pod: ten slots' worth. The short ones would fail in a backlog, within 30 s.
-    load.set("step", vec![Stream::new(LONG, 0.5)]);
-    let out = bed
-        .fleet
-        .wait_replicas("at least three Ready pods", PATIENCE, |replicas| replicas.ready >= 3)
-        .await?;
-    // Long activities keep every pod busy while the fleet shrinks.
-    load.set("fall", vec![Stream::new(LONG, 0.15)]);
+    // Twenty seconds each, four at a time in a pod: sixteen slots' worth. The short ones would fail in a backlog, within 30 s.
+    load.set("step", vec![Stream::new(LONG, 0.8)]);
     bed.fleet
-        .wait_replicas("a scale-in", Duration::from_mins(4), |replicas| {
-            replicas.desired < out.desired
-        })
+        .wait_replicas("at least five Ready pods", PATIENCE, |replicas| replicas.ready >= 5)
         .await?;
+    // Idle pods go first. So there is one task or more to each pod when the fleet may shrink, and the last two that go are busy.
+    load.set("fall", vec![Stream::new(LONG, 0.3)]);
     bed.fleet
-        .wait_replicas("at most two pods", Duration::from_mins(6), |replicas| {
-            replicas.desired <= 2
+        .wait_replicas("at most three pods", Duration::from_mins(5), |replicas| {
+            replicas.desired <= 3
         })
         .await?;
     load.burst("end", Stream::new(DATA, 0.0), 2);
