@@ -70,7 +70,7 @@ impl Metrics {
     /// # Errors
     /// If the registry refuses it: a bug that the first start finds.
     pub fn budgets(&self, observatory: Observatory) -> Result<(), prometheus::Error> {
-        self.0.registry.register(Box::new(budgets::Budgets(observatory)))
+        self.0.registry.register(Box::new(budgets::Budgets::new(observatory)?))
     }
 
     /// The work queue of a controller.
@@ -148,6 +148,29 @@ impl Metrics {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[tokio::test]
+    async fn the_share_of_a_budget_that_is_used_is_told() {
+        let metrics = Metrics::new().expect("no name twice");
+        let fake = Arc::new(fleet_temporal::fake::Fake::default());
+        let observatory = Observatory::new(
+            fake,
+            fleet_temporal::Settings::default(),
+            fleet_temporal::system_clock(),
+        );
+        metrics.budgets(observatory.clone()).expect("a name of its own");
+        let scope = Scope {
+            kubernetes_namespace: "shop".into(),
+            connection: "main".into(),
+            connection_uid: "u".into(),
+            secrets: Vec::new(),
+        };
+        let endpoint = fleet_temporal::Endpoint::new(scope, "temporal:7233");
+        observatory.server(&endpoint, "default").next().await;
+        let series = r#"temporal_fleet_temporal_request_budget_used_ratio{address="temporal:7233",connection_namespace="shop",temporal_namespace="default"}"#;
+        let text = metrics.text();
+        assert!(text.contains(series), "{text}");
+    }
 
     #[test]
     fn names_are_unique_and_the_exposition_reads() {
