@@ -1,9 +1,10 @@
-//! How polling ends without losing a task that was already handed out.
+//! How polling ends without losing a task that was already handed out: with a deadline when the process ends, without one when the
+//! operator drains the pod.
 //!
 //! Workflow halves begin their shutdown at once: their sticky runs go back to the server, and a workflow task lost with a dropped poll
 //! is dispatched again after its timeout (10 s). A lost activity would wait for its own timeout, so activity polls are
-//! dropped only when that can hardly hit: the server ends polls by itself, or no task has come for a while. Else the gate is
-//! closed and the open polls run out first.
+//! dropped only when the process ends and that can hardly hit: the server ends polls by itself, or no task has come for a while. Else
+//! the gate is closed and the open polls run out first. A drain drops no activity poll at all: it has the time.
 
 use std::{
     sync::Arc,
@@ -13,7 +14,7 @@ use std::{
 use futures::future::join_all;
 
 use crate::{
-    lifecycle::Running,
+    half::Running,
     pod::{Lanes, Pod},
 };
 
@@ -22,6 +23,23 @@ const IDLE: Duration = Duration::from_secs(10);
 
 /// Longest wait for open polls. Under load each brings a task at once; the SDK limits them to 11 s when tasks were coming.
 const OPEN_POLLS: Duration = Duration::from_secs(12);
+
+/// Drains all halves, however long their tasks take; ends when nothing but the last steps of their shutdown is left.
+///
+/// Activities run to their own end: the shutdown that would cancel them begins after the last one. Polls end by themselves, within
+/// 70 s; while Temporal is down they are tried again and again, since one of them may already hold a task.
+pub(crate) async fn run_out(halves: &[Arc<Running>], pod: &Pod) {
+    if let Some(gate) = &pod.gates.activity {
+        gate.close();
+    }
+    join_all(halves.iter().map(|running| async {
+        if let (Lanes::Activities { lane }, Some(gate)) = (running.half.lanes, &pod.gates.activity) {
+            gate.emptied(lane).await;
+        }
+        running.begin_shutdown();
+    }))
+    .await;
+}
 
 /// Begins the shutdown of all halves; ends when none takes a new task.
 pub(crate) async fn stop_polling(halves: &[Arc<Running>], pod: &Pod) {

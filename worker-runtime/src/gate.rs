@@ -62,6 +62,8 @@ pub(crate) struct GateReport {
     pub(crate) task_type: TaskType,
     /// Tasks running.
     pub(crate) used: u32,
+    /// Slots reserved for polls that have brought no task yet.
+    pub(crate) open_polls: u32,
     /// Room for tasks.
     pub(crate) limit: u32,
     /// Tasks ended since the start.
@@ -196,15 +198,14 @@ impl Gate {
 
     /// Waits until the lane has no open poll.
     pub(crate) async fn polls_ended(&self, lane: LaneId) {
-        loop {
-            let changed = self.changed.notified();
-            tokio::pin!(changed);
-            changed.as_mut().enable();
-            if self.open_polls(lane) == 0 {
-                return;
-            }
-            changed.await;
-        }
+        self.until(|state| state.lanes.get(lane.0).is_none_or(|lane| lane.issued == lane.used))
+            .await;
+    }
+
+    /// Waits until the lane holds no slot: neither an open poll nor a task.
+    pub(crate) async fn emptied(&self, lane: LaneId) {
+        self.until(|state| state.lanes.get(lane.0).is_none_or(|lane| lane.issued == 0))
+            .await;
     }
 
     /// How long ago the last task of the lane started; `None` if none ever did.
@@ -220,6 +221,7 @@ impl Gate {
         GateReport {
             task_type: self.task_type,
             used: state.used,
+            open_polls: state.issued - state.used,
             limit: state.limit,
             completions: state.completions,
             busy_slot_ms: u64::try_from(state.busy_ns / 1_000_000).unwrap_or(u64::MAX),
@@ -242,6 +244,20 @@ impl Gate {
                 .map(|(name, started, _)| (Arc::clone(name), now.saturating_duration_since(*started)))
                 .collect(),
         )
+    }
+
+    /// Waits until the state is as wanted.
+    async fn until(&self, wanted: impl Fn(&State) -> bool) {
+        loop {
+            let changed = self.changed.notified();
+            tokio::pin!(changed);
+            // Registered before the check: a change in between is not missed.
+            changed.as_mut().enable();
+            if wanted(&self.lock()) {
+                return;
+            }
+            changed.await;
+        }
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {

@@ -13,7 +13,7 @@ use std::{
 
 use axum::{Router, extract::State, http::StatusCode, routing::get};
 
-use crate::{pod::Pod, pulse::STUCK};
+use crate::{phase::Phase, pod::Pod, pulse::STUCK};
 
 /// Why the pod is not ready, in words, and whether it ever was.
 #[derive(Debug)]
@@ -21,7 +21,6 @@ pub(crate) struct Readiness {
     waiting_for: Mutex<String>,
     connected: AtomicBool,
     reached: AtomicBool,
-    draining: AtomicBool,
 }
 
 impl Readiness {
@@ -30,7 +29,6 @@ impl Readiness {
             waiting_for: Mutex::new("starting".to_owned()),
             connected: AtomicBool::new(false),
             reached: AtomicBool::new(false),
-            draining: AtomicBool::new(false),
         }
     }
 
@@ -43,22 +41,15 @@ impl Readiness {
     pub(crate) fn connected(&self) {
         self.connected.store(true, Ordering::Release);
     }
-
-    /// No task is accepted any more. There is no way back.
-    pub(crate) fn drain(&self) {
-        self.draining.store(true, Ordering::Release);
-    }
-
-    pub(crate) fn is_draining(&self) -> bool {
-        self.draining.load(Ordering::Acquire)
-    }
 }
 
 /// Whether the pod is ready; else the reason.
 pub(crate) fn ready(pod: &Pod) -> Result<(), String> {
     let readiness = &pod.readiness;
-    if readiness.is_draining() {
-        return Err("draining: no new task is accepted".to_owned());
+    match pod.phases.get() {
+        Phase::Serving => {}
+        Phase::Draining { .. } => return Err("draining: no new task is accepted".to_owned()),
+        Phase::Drained { .. } => return Err("drained: waiting for the end".to_owned()),
     }
     if readiness.reached.load(Ordering::Acquire) {
         return Ok(());

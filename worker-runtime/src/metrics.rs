@@ -142,7 +142,7 @@ impl Collector for RuntimeCollector {
             .into_iter()
             .map(|(name, age)| gauge(age.as_secs_f64(), vec![label("thread", &name)]))
             .collect();
-        let draining = if pod.readiness.is_draining() { 1.0 } else { 0.0 };
+        let draining = if pod.phases.is_serving() { 0.0 } else { 1.0 };
         let counters = &pod.counters;
         let value = |counter: &AtomicU64| counter.load(Ordering::Relaxed) as f64;
         let exits = EXITS.all();

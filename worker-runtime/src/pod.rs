@@ -1,4 +1,4 @@
-//! The state of this process that its servers read: gates, queues, readiness, pulses, counters. Written by those who know, never derived.
+//! The state of this process that its servers read: gates, queues, phases, readiness, pulses, counters. Written by those who know, never derived.
 
 use std::{
     sync::Arc,
@@ -9,6 +9,7 @@ use crate::{
     gate::{Gate, LaneId, TaskType},
     health::Readiness,
     metrics::Counters,
+    phase::Phases,
     pulse::Pulses,
     queues::Queues,
 };
@@ -20,6 +21,7 @@ pub(crate) struct Pod {
     pub(crate) identity: String,
     pub(crate) gates: Gates,
     pub(crate) queues: Arc<Queues>,
+    pub(crate) phases: Phases,
     pub(crate) readiness: Readiness,
     pub(crate) pulses: Pulses,
     pub(crate) counters: Counters,

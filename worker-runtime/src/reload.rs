@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use crate::{
     connect::{Connector, Credentials, Error},
-    lifecycle::{Link, Running},
+    half::Running,
+    link::Link,
     metrics::count,
     pod::Pod,
 };

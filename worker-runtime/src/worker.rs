@@ -33,6 +33,7 @@ use crate::{
     lifecycle::{self, Ended, Listeners, Plan},
     meter::SdkMeter,
     metrics::Counters,
+    phase::Phases,
     pod::{Half, Pod},
     pulse::Pulses,
     queues::Queues,
@@ -319,6 +320,7 @@ impl FleetWorker {
             identity: settings.identity.clone(),
             queues: Arc::new(Queues::new(names)),
             gates,
+            phases: Phases::new(),
             readiness: Readiness::new(),
             pulses: Pulses::new(now),
             counters: Counters::default(),
@@ -370,6 +372,11 @@ impl WorkerHandle {
     /// The ports in use, also where the settings left the choice to the system.
     pub const fn ports(&self) -> Ports {
         self.ports
+    }
+
+    /// Whether the worker has ended: [`WorkerHandle::wait`] would return at once.
+    pub fn is_finished(&self) -> bool {
+        self.thread.is_finished()
     }
 
     /// Waits until the worker has ended. Blocks the thread.

@@ -20,6 +20,8 @@
 mod activities;
 #[path = "../../examples/encryption/codec.rs"]
 mod codec;
+mod control;
+mod drain;
 mod encryption;
 mod ending;
 mod fake;

@@ -4,14 +4,16 @@ use std::{
     collections::HashMap,
     io::{Read, Write},
     net::TcpStream,
-    sync::LazyLock,
+    sync::{Arc, LazyLock},
     time::{Duration, Instant},
 };
 
-use fleet_worker::{Settings, settings::Ports};
+use fleet_worker::{FleetWorker, Settings, WorkerHandle, settings::Ports};
 use temporalio_macros::activities;
 use temporalio_sdk::activities::{ActivityContext, ActivityError};
 use tokio::sync::Semaphore;
+
+use crate::fake::Frontend;
 
 /// Lets `waits` activities end, one per permit.
 pub(crate) static GO_ON: LazyLock<Semaphore> = LazyLock::new(|| Semaphore::new(0));
@@ -65,6 +67,16 @@ pub(crate) fn settings(variables: &[(&str, &str)]) -> Settings {
     settings.graceful_shutdown = Duration::from_secs(20);
     settings.credential_poll = Duration::from_millis(50);
     settings
+}
+
+/// A worker with the activities of the tests on queue "q".
+pub(crate) fn spawn(frontend: &Arc<Frontend>, settings: Settings) -> WorkerHandle {
+    FleetWorker::from_settings(settings)
+        .default_queue("q")
+        .activities(Activities)
+        .customise_connection(frontend.customise())
+        .spawn()
+        .expect("started")
 }
 
 /// Waits until something holds; fails the test after ten seconds.
