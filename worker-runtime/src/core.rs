@@ -28,6 +28,7 @@ use temporalio_sdk_core::{
 };
 
 use crate::{
+    executing::Executing,
     gate::{Gate, LaneId, Permit},
     meter::SdkMeter,
     metrics::count,
@@ -104,14 +105,21 @@ impl Seam {
         })
     }
 
-    /// A new SDK Worker for half of a queue.
-    pub(crate) fn worker(&self, half: &Half, pod: &Pod, connection: Connection) -> Result<SdkWorker, Error> {
+    /// A new SDK Worker for half of a queue, which notes in `executing` whose code runs.
+    pub(crate) fn worker(
+        &self,
+        half: &Half,
+        pod: &Pod,
+        connection: Connection,
+        executing: &Executing,
+    ) -> Result<SdkWorker, Error> {
         let settings = &self.settings;
         let mut options = match half.lanes {
             Lanes::Workflows { .. } => self.registered.of(&half.queue).workflows.clone(),
             Lanes::Activities { .. } => self.registered.of(&half.queue).activities.clone(),
         };
         options.task_queue.clone_from(&half.queue);
+        options.register_workflow_interceptors(vec![executing.interceptor()]);
         options.max_cached_workflows = settings.options.max_cached_workflows as usize;
         options.graceful_shutdown_period = Some(settings.graceful_shutdown);
         if let Some(Deployment { name, build_id }) = &settings.deployment {

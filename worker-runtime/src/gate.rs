@@ -191,6 +191,12 @@ impl Gate {
         }
     }
 
+    /// Whether another task could run.
+    pub(crate) fn has_room(&self) -> bool {
+        let state = self.lock();
+        state.used < state.limit
+    }
+
     /// Slots of the lane that were reserved for polls and have no task yet.
     pub(crate) fn open_polls(&self, lane: LaneId) -> u32 {
         self.lock().lanes.get(lane.0).map_or(0, |lane| lane.issued - lane.used)

@@ -15,6 +15,7 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     backoff::Backoff,
     core::{SdkHandle, Seam},
+    executing::Executing,
     link::Link,
     metrics,
     pod::{Half, Pod},
@@ -40,28 +41,30 @@ pub(crate) fn start(
         .name(running.half.thread_name())
         .spawn(move || {
             let tasks = running.tasks.clone();
-            tasks.block_on(drive(&running, &seam, &link, &pod));
+            let executing = Executing::default();
+            let pulse = pod.pulses.add(&running.half.thread_name(), executing.clone());
+            tasks.block_on(async {
+                tokio::select! {
+                    () = drive(&running, &seam, &link, &pod, &executing) => {}
+                    never = pulse.beat_for_ever() => match never {},
+                }
+            });
             let _ = done.send(());
         })?;
     Ok(async move { ended.await.is_ok() })
 }
 
 /// Runs SDK Workers one after the other until the half is to end: one that fails is made anew.
-async fn drive(running: &Running, seam: &Seam, link: &Link, pod: &Pod) {
+async fn drive(running: &Running, seam: &Seam, link: &Link, pod: &Pod, executing: &Executing) {
     let mut backoff = Backoff::new(Duration::from_millis(500), Duration::from_secs(30));
     let name = running.half.thread_name();
     while !running.is_ending() {
         let began = Instant::now();
-        let failure = match seam.worker(&running.half, pod, link.connection()) {
+        let failure = match seam.worker(&running.half, pod, link.connection(), executing) {
             Err(error) => crate::chain(&error),
             Ok(mut sdk) => {
                 running.attach(sdk.handle());
-                let pulse = pod.pulses.add(&name);
-                let outcome = tokio::select! {
-                    outcome = sdk.run() => outcome,
-                    never = pulse.beat_for_ever() => match never {},
-                };
-                match outcome {
+                match sdk.run().await {
                     Ok(()) if running.is_ending() => return sdk.finalize().await,
                     Ok(()) => "polling ended".to_owned(),
                     Err(error) => {

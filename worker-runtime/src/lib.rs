@@ -7,6 +7,7 @@
 
 mod activity;
 mod backoff;
+mod calls;
 mod connect;
 mod control;
 mod convert;
@@ -14,6 +15,7 @@ mod core;
 mod deadline;
 mod drain;
 mod dynamic;
+mod executing;
 mod gate;
 mod half;
 mod health;
@@ -34,6 +36,7 @@ mod resources;
 pub mod settings;
 mod signals;
 pub mod testing;
+mod watchdog;
 mod worker;
 
 use std::{error::Error, fmt::Write as _, sync::OnceLock};

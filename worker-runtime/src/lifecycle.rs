@@ -16,6 +16,7 @@ use crate::{
     core::Seam,
     deadline::Deadline,
     drain,
+    executing::Executing,
     half::{self, Running},
     health,
     link::Link,
@@ -25,6 +26,7 @@ use crate::{
     register::Registrations,
     reload,
     settings::Settings,
+    watchdog,
 };
 
 /// Blocking threads beyond one per slot: for the SDK's and the runtime's own use.
@@ -91,6 +93,9 @@ async fn keep(plan: Plan, tasks: Handle, stop: &CancellationToken) -> io::Result
         signals,
     } = plan;
     let mut servers = serve(listeners, &settings, &pod, &meter)?;
+    servers.spawn(watchdog::watch(Arc::clone(&pod)));
+    let pulse = pod.pulses.add("tasks", Executing::default());
+    tasks.spawn(async move { pulse.beat_for_ever().await });
     if signals {
         servers.spawn(crate::signals::forward(stop.clone())?);
     }

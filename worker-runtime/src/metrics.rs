@@ -138,9 +138,9 @@ impl Collector for RuntimeCollector {
         }
         let stalls = pod
             .pulses
-            .ages(now)
+            .all(now)
             .into_iter()
-            .map(|(name, age)| gauge(age.as_secs_f64(), vec![label("thread", &name)]))
+            .map(|beat| gauge(beat.age.as_secs_f64(), vec![label("thread", &beat.thread)]))
             .collect();
         let draining = if pod.phases.is_serving() { 0.0 } else { 1.0 };
         let counters = &pod.counters;
@@ -167,8 +167,8 @@ impl Collector for RuntimeCollector {
                 oldest,
             ),
             family(
-                "temporal_fleet_runtime_thread_stall_seconds",
-                "Time since each worker thread last moved; alert above 5: workflow code blocks it",
+                "temporal_fleet_runtime_workflow_thread_stall_seconds",
+                "Time since each worker thread last moved; alert above 5: workflow code blocks it, or async activities thread=\"tasks\"",
                 MetricType::GAUGE,
                 stalls,
             ),

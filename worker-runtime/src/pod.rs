@@ -1,4 +1,4 @@
-//! The state of this process that its servers read: gates, queues, phases, readiness, pulses, counters. Written by those who know, never derived.
+//! The state of this process that its servers read: gates, queues, phases, readiness, signs of life, counters. Written by those who know, never derived.
 
 use std::{
     sync::Arc,
@@ -6,12 +6,14 @@ use std::{
 };
 
 use crate::{
+    calls::Calls,
     gate::{Gate, LaneId, TaskType},
     health::Readiness,
     metrics::Counters,
     phase::Phases,
     pulse::Pulses,
     queues::Queues,
+    settings::Watchdog,
 };
 
 /// Shared by the workers and by the servers for metrics, health and `WorkerControl`.
@@ -24,6 +26,8 @@ pub(crate) struct Pod {
     pub(crate) phases: Phases,
     pub(crate) readiness: Readiness,
     pub(crate) pulses: Pulses,
+    pub(crate) calls: Arc<Calls>,
+    pub(crate) watchdog: Watchdog,
     pub(crate) counters: Counters,
 }
 
@@ -62,6 +66,11 @@ impl Gates {
             .into_iter()
             .flatten()
     }
+
+    /// The gates of types that are polled from the server.
+    pub(crate) fn polled(&self) -> impl Iterator<Item = &Arc<Gate>> {
+        [&self.workflow, &self.activity].into_iter().flatten()
+    }
 }
 
 impl Half {
@@ -83,5 +92,31 @@ impl Pod {
     /// Time since the runtime started.
     pub(crate) fn uptime(&self, now: Instant) -> Duration {
         now.saturating_duration_since(self.started)
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+
+    /// A pod that serves activities of queue "q" with so many slots.
+    pub(crate) fn pod(slots: u32) -> Pod {
+        let started = Instant::now();
+        Pod {
+            started,
+            identity: "p/n/u".to_owned(),
+            gates: Gates {
+                workflow: None,
+                activity: Some(Arc::new(Gate::new(TaskType::Activity, slots, started))),
+                local_activity: None,
+            },
+            queues: Arc::new(Queues::new([("q".to_owned(), TaskType::Activity)])),
+            phases: Phases::new(),
+            readiness: Readiness::new(),
+            pulses: Pulses::new(started),
+            calls: Arc::new(Calls::new(started)),
+            watchdog: Watchdog::default(),
+            counters: Counters::default(),
+        }
     }
 }

@@ -48,8 +48,21 @@ pub struct Settings {
     pub ports: Ports,
     /// How often credential files are compared with what is in use. Default 10 s.
     pub credential_poll: Duration,
+    /// When the watchdog speaks and `/livez` fails. Not a matter of the environment.
+    pub watchdog: Watchdog,
     /// Whether the process runs in a pod: logs are JSON then.
     pub in_pod: bool,
+}
+
+/// Limits of the watchdog.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Watchdog {
+    /// A thread that stands still for so long is named in the log, with the workflow whose code it runs. 2 s.
+    pub tell_after: Duration,
+    /// A thread that stands still for longer makes `/livez` fail. 20 s.
+    pub stuck_after: Duration,
+    /// So long no call to Temporal may end while there is room for tasks; then `/livez` fails. Longer than any poll: 180 s.
+    pub silent_after: Duration,
 }
 
 /// Name and build ID of a Worker Deployment Version.
@@ -208,6 +221,7 @@ impl Settings {
                 health: read.number("TEMPORAL_FLEET_HEALTH_PORT", 1, u16::MAX, 9466),
             },
             credential_poll: Duration::from_secs(10),
+            watchdog: Watchdog::default(),
             in_pod: read.get("POD_NAME").is_some() || read.get("KUBERNETES_SERVICE_HOST").is_some(),
         };
         settings.check(&mut read.problems);
@@ -256,6 +270,16 @@ impl Default for Options {
             max_cached_workflows: 1_000,
             workflow_task_pollers: None,
             activity_task_pollers: None,
+        }
+    }
+}
+
+impl Default for Watchdog {
+    fn default() -> Self {
+        Self {
+            tell_after: Duration::from_secs(2),
+            stuck_after: Duration::from_secs(20),
+            silent_after: Duration::from_mins(3),
         }
     }
 }

@@ -23,6 +23,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     activity,
+    calls::Calls,
     connect::{Connector, Customise},
     convert::Conversion,
     core,
@@ -323,9 +324,12 @@ impl FleetWorker {
             phases: Phases::new(),
             readiness: Readiness::new(),
             pulses: Pulses::new(now),
+            calls: Arc::new(Calls::new(now)),
+            watchdog: settings.watchdog,
             counters: Counters::default(),
         });
-        let meter = SdkMeter::new(Arc::clone(&pod.queues)).map_err(|error| StartError::Sdk(error.to_string()))?;
+        let meter = SdkMeter::new(Arc::clone(&pod.queues), Arc::clone(&pod.calls))
+            .map_err(|error| StartError::Sdk(error.to_string()))?;
         let client_meter = core::client_meter(&meter).map_err(|error| StartError::Sdk(error.to_string()))?;
         tracing::info!(
             queues = ?halves.iter().map(Half::thread_name).collect::<Vec<_>>(),

@@ -74,6 +74,8 @@ pub(crate) struct State {
     pub(crate) versions: BTreeSet<String>,
     /// Workflows.
     pub(crate) runs: Runs,
+    /// Answer nothing at all.
+    pub(crate) silent: bool,
     stopping: bool,
 }
 
@@ -161,6 +163,7 @@ impl Frontend {
         {
             self.state().api_key = key.strip_prefix("Bearer ").map(str::to_owned);
         }
+        self.speaks().await;
         Ok(match request.rpc.as_str() {
             "GetSystemInfo" => GetSystemInfoResponse { ..Default::default() }.encode_to_vec(),
             "DescribeNamespace" => self.namespace()?.encode_to_vec(),
@@ -218,6 +221,19 @@ impl Frontend {
             }
             _ => Vec::new(),
         })
+    }
+
+    /// Waits while nothing is answered.
+    async fn speaks(&self) {
+        loop {
+            let changed = self.changed.notified();
+            tokio::pin!(changed);
+            changed.as_mut().enable();
+            if !self.state().silent {
+                return;
+            }
+            changed.await;
+        }
     }
 
     fn namespace(&self) -> Result<DescribeNamespaceResponse, Status> {

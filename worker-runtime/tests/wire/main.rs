@@ -29,5 +29,6 @@ mod history;
 mod process;
 mod register;
 mod support;
+mod watchdog;
 mod worker;
 mod workflows;
