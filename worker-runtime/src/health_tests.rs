@@ -41,7 +41,8 @@ fn silence_is_allowed_while_all_slots_are_busy() {
     pod.readiness.connected();
     let gate = pod.gates.activity.as_ref().expect("a gate");
     let permit = gate
-        .try_reserve(gate.add_lane(pod.started), pod.started)
+        .intake(gate.add_lane(pod.started))
+        .try_reserve(pod.started)
         .expect("a slot");
     assert!(live(&pod, after(&pod, 1_000)).is_err(), "an open poll is no task");
     permit.start("long", pod.started);

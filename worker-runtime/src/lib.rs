@@ -38,6 +38,7 @@ mod signals;
 pub mod testing;
 mod watchdog;
 mod worker;
+mod workers;
 
 use std::{error::Error, fmt::Write as _, sync::OnceLock};
 

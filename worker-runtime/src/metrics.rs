@@ -33,6 +33,8 @@ pub(crate) struct Counters {
     pub(crate) failed_reloads: AtomicU64,
     /// SDK Workers made anew after they ended with an error.
     pub(crate) rebuilds: AtomicU64,
+    /// SDK Workers that handed over to a new one.
+    pub(crate) recycled: AtomicU64,
     /// Tasks of types that are not registered; shared with those who see tasks arrive.
     pub(crate) unregistered: Arc<AtomicU64>,
 }
@@ -142,6 +144,11 @@ impl Collector for RuntimeCollector {
             .into_iter()
             .map(|beat| gauge(beat.age.as_secs_f64(), vec![label("thread", &beat.thread)]))
             .collect();
+        let workers = pod.workers.per_thread();
+        let workers = workers
+            .iter()
+            .map(|(thread, count)| gauge(f64::from(*count), vec![label("thread", thread)]));
+        let workers = workers.collect();
         let draining = if pod.phases.is_serving() { 0.0 } else { 1.0 };
         let counters = &pod.counters;
         let value = |counter: &AtomicU64| counter.load(Ordering::Relaxed) as f64;
@@ -195,9 +202,18 @@ impl Collector for RuntimeCollector {
             ),
             family(
                 "temporal_fleet_runtime_rebuilds_total",
-                "Workers made anew after an error that polling could not survive",
+                "SDK Workers made anew, by reason; alert on a rise of reason=\"failed\": polling did not survive an error",
                 MetricType::COUNTER,
-                vec![counter(value(&counters.rebuilds), Vec::new())],
+                vec![
+                    counter(value(&counters.rebuilds), vec![label("reason", "failed")]),
+                    counter(value(&counters.recycled), vec![label("reason", "recycled")]),
+                ],
+            ),
+            family(
+                "temporal_fleet_runtime_workers",
+                "SDK Workers in memory, per thread: more than one while one hands over to the next",
+                MetricType::GAUGE,
+                workers,
             ),
         ]
     }

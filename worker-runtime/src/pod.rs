@@ -13,7 +13,8 @@ use crate::{
     phase::Phases,
     pulse::Pulses,
     queues::Queues,
-    settings::Watchdog,
+    settings::{Recycling, Watchdog},
+    workers::Workers,
 };
 
 /// Shared by the workers and by the servers for metrics, health and `WorkerControl`.
@@ -28,6 +29,8 @@ pub(crate) struct Pod {
     pub(crate) pulses: Pulses,
     pub(crate) calls: Arc<Calls>,
     pub(crate) watchdog: Watchdog,
+    pub(crate) recycling: Recycling,
+    pub(crate) workers: Workers,
     pub(crate) counters: Counters,
 }
 
@@ -79,6 +82,11 @@ impl Half {
         format!("{}:{}", self.task_type().as_str(), self.queue)
     }
 
+    /// Whether the server dispatches activities to it.
+    pub(crate) const fn polls_activities(&self) -> bool {
+        matches!(self.lanes, Lanes::Activities { .. })
+    }
+
     /// The task type this half polls.
     pub(crate) const fn task_type(&self) -> TaskType {
         match self.lanes {
@@ -116,6 +124,8 @@ pub(crate) mod tests {
             pulses: Pulses::new(started),
             calls: Arc::new(Calls::new(started)),
             watchdog: Watchdog::default(),
+            recycling: Recycling::default(),
+            workers: Workers::default(),
             counters: Counters::default(),
         }
     }

@@ -48,10 +48,21 @@ pub struct Settings {
     pub ports: Ports,
     /// How often credential files are compared with what is in use. Default 10 s.
     pub credential_poll: Duration,
+    /// When SDK Workers that run activities are replaced.
+    pub recycling: Recycling,
     /// When the watchdog speaks and `/livez` fails. Not a matter of the environment.
     pub watchdog: Watchdog,
     /// Whether the process runs in a pod: logs are JSON then.
     pub in_pod: bool,
+}
+
+/// When an SDK Worker that runs activities is replaced by a new one, to free what it keeps: about 0.5 kB per activity.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Recycling {
+    /// After so many activities, remote or local; absent = never. Default 100 000.
+    pub activities: Option<u64>,
+    /// After so much time, if it polls for activities; absent (the default) = never.
+    pub age: Option<Duration>,
 }
 
 /// Limits of the watchdog.
@@ -221,6 +232,7 @@ impl Settings {
                 health: read.number("TEMPORAL_FLEET_HEALTH_PORT", 1, u16::MAX, 9466),
             },
             credential_poll: Duration::from_secs(10),
+            recycling: read.recycling(),
             watchdog: Watchdog::default(),
             in_pod: read.get("POD_NAME").is_some() || read.get("KUBERNETES_SERVICE_HOST").is_some(),
         };
@@ -270,6 +282,15 @@ impl Default for Options {
             max_cached_workflows: 1_000,
             workflow_task_pollers: None,
             activity_task_pollers: None,
+        }
+    }
+}
+
+impl Default for Recycling {
+    fn default() -> Self {
+        Self {
+            activities: Some(100_000),
+            age: None,
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Deployment, InvalidSettings, Options, Pollers, Ports, QueueType, Settings};
+use super::{Deployment, InvalidSettings, Options, Pollers, Ports, QueueType, Recycling, Settings};
 
 fn settings(variables: &[(&str, &str)]) -> Result<Settings, InvalidSettings> {
     // A configuration file in the developer's home must not change the outcome.
@@ -30,6 +30,7 @@ fn without_variables_a_worker_serves_a_development_server() {
         }
     );
     assert_eq!(settings.graceful_shutdown, Duration::from_mins(1));
+    assert_eq!(settings.recycling, Recycling::default());
     assert!(!settings.in_pod);
 }
 

@@ -5,7 +5,7 @@ use std::{
     process::ExitCode,
     sync::Arc,
     thread::JoinHandle,
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use temporalio_client::{ClientOptions, ConnectionOptions};
@@ -40,6 +40,7 @@ use crate::{
     queues::Queues,
     register::{OnQueue, Registered, Registrations, Versioning},
     settings::{InvalidSettings, Ports, Problem, Settings},
+    workers::Workers,
 };
 
 /// A worker of a fleet: the workflows and activities it knows, and where it takes its settings from.
@@ -69,6 +70,7 @@ pub struct FleetWorker {
     problems: Vec<Problem>,
     conversion: Conversion,
     customise: Option<Customise>,
+    recycle_after: Option<Duration>,
 }
 
 /// A worker could not start. The process should end with exit code 1.
@@ -125,6 +127,7 @@ impl FleetWorker {
             problems: Vec::new(),
             conversion: Conversion::default(),
             customise: None,
+            recycle_after: None,
         }
     }
 
@@ -236,6 +239,14 @@ impl FleetWorker {
         self
     }
 
+    /// Replaces the SDK Workers that run activities when they are so old, to free what they keep; the environment wins
+    /// (`TEMPORAL_FLEET_RECYCLE_AFTER_SECONDS`). No task is lost or cancelled by it. Without it only their number counts: see
+    /// [`crate::settings::Recycling`].
+    pub const fn recycle_after(mut self, age: Duration) -> Self {
+        self.recycle_after = Some(age);
+        self
+    }
+
     /// Changes how connections are made, after the settings were applied: a proxy, headers, a server within the process.
     pub fn customise_connection(mut self, change: impl Fn(&mut ConnectionOptions) + Send + Sync + 'static) -> Self {
         self.customise = Some(Arc::new(change));
@@ -300,6 +311,7 @@ impl FleetWorker {
             mut problems,
             conversion,
             customise,
+            recycle_after,
         } = self;
         if conversion.is_contradictory() {
             let problem = "is set beside a codec, payload converter or failure converter";
@@ -313,6 +325,8 @@ impl FleetWorker {
             activity::warn_of_default_names(&queue.name, &registered.of(&queue.name).activity_types());
         }
         let settings = Arc::new(settings);
+        let mut recycling = settings.recycling;
+        recycling.age = recycling.age.or(recycle_after);
         let now = Instant::now();
         let (gates, halves) = layout::layout(&settings, &queues, &registered, now);
         let names = halves.iter().map(|half| (half.queue.clone(), half.task_type()));
@@ -326,6 +340,8 @@ impl FleetWorker {
             pulses: Pulses::new(now),
             calls: Arc::new(Calls::new(now)),
             watchdog: settings.watchdog,
+            recycling,
+            workers: Workers::default(),
             counters: Counters::default(),
         });
         let meter = SdkMeter::new(Arc::clone(&pod.queues), Arc::clone(&pod.calls))

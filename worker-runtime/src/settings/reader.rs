@@ -4,11 +4,12 @@ use std::{
     collections::{BTreeSet, HashMap},
     fmt,
     str::FromStr,
+    time::Duration,
 };
 
 use temporalio_common::envconfig::{ClientConfigProfile, LoadClientConfigProfileOptions, load_client_config_profile};
 
-use super::{Deployment, MAX_SLOTS, Pollers, Problem, QueueSettings};
+use super::{Deployment, MAX_SLOTS, Pollers, Problem, QueueSettings, Recycling};
 
 /// Reads variables one by one and remembers what was wrong.
 pub(super) struct Reader<'a> {
@@ -50,6 +51,16 @@ impl<'a> Reader<'a> {
         let problem = format!("{text:?} is not a whole number in that range");
         self.problem(name, problem, format!("{min} to {max} (default {default})"));
         default
+    }
+
+    /// 0 = never.
+    pub(super) fn recycling(&mut self) -> Recycling {
+        let activities = self.number("TEMPORAL_FLEET_RECYCLE_AFTER_ACTIVITIES", 0, 1_000_000_000, 100_000);
+        let seconds = self.number("TEMPORAL_FLEET_RECYCLE_AFTER_SECONDS", 0, 31_536_000, 0);
+        Recycling {
+            activities: (activities > 0).then_some(activities),
+            age: (seconds > 0).then(|| Duration::from_secs(seconds)),
+        }
     }
 
     pub(super) fn pollers(&mut self, name: &str, least: u32) -> Option<Pollers> {

@@ -27,6 +27,7 @@ mod ending;
 mod fake;
 mod history;
 mod process;
+mod recycle;
 mod register;
 mod support;
 mod watchdog;

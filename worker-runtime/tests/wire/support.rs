@@ -80,12 +80,28 @@ pub(crate) fn spawn(frontend: &Arc<Frontend>, settings: Settings) -> WorkerHandl
 }
 
 /// Waits until something holds; fails the test after ten seconds.
-pub(crate) fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
+pub(crate) fn eventually(what: &str, holds: impl FnMut() -> bool) {
+    within(Duration::from_secs(10), what, holds);
+}
+
+/// Waits until something holds; fails the test after so long.
+pub(crate) fn within(patience: Duration, what: &str, mut holds: impl FnMut() -> bool) {
     let began = Instant::now();
     while !holds() {
-        assert!(began.elapsed() < Duration::from_secs(10), "never happened: {what}");
+        assert!(began.elapsed() < patience, "never happened: {what}");
         std::thread::sleep(Duration::from_millis(5));
     }
+}
+
+/// A whole number on the metrics page, by the name of its series without the prefix of the runtime; 0 if it is not there.
+pub(crate) fn value(worker: &WorkerHandle, series: &str) -> u64 {
+    let page = get(worker.ports().metrics, "/metrics").1;
+    let value = |line: &str| {
+        let line = line.strip_prefix("temporal_fleet_runtime_")?;
+        line.strip_prefix(series)?.strip_prefix(' ').map(str::to_owned)
+    };
+    let value = page.lines().find_map(value);
+    value.map_or(0, |value| value.parse().expect("a whole number"))
 }
 
 /// Status and body of a GET request to this machine.
