@@ -257,7 +257,12 @@ fn progress(phase: Phase, gates: &[GateReport], now: Instant) -> Option<DrainPro
         drained: matches!(phase, Phase::Drained { .. }),
         running: gates.iter().map(|gate| gate.used).sum(),
         oldest_age_ms: oldest.max().map_or(0, millis),
-        open_polls: gates.iter().map(|gate| gate.open_polls).sum(),
+        // Local activities are not polled for; the SDK holds a slot for the next one all the same.
+        open_polls: gates
+            .iter()
+            .filter(|gate| gate.task_type != TaskType::LocalActivity)
+            .map(|gate| gate.open_polls)
+            .sum(),
         elapsed_ms: millis(elapsed),
     })
 }

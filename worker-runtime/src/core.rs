@@ -113,9 +113,10 @@ impl Seam {
         executing: &Executing,
     ) -> Result<SdkWorker, Error> {
         let settings = &self.settings;
-        let mut options = match half.lanes {
-            Lanes::Workflows { .. } => self.registered.of(&half.queue).workflows.clone(),
-            Lanes::Activities { .. } => self.registered.of(&half.queue).activities.clone(),
+        let Lanes { workflows, activities } = half.lanes;
+        let mut options = match workflows {
+            Some(_) => self.registered.of(&half.queue).workflows.clone(),
+            None => self.registered.of(&half.queue).activities.clone(),
         };
         options.task_queue.clone_from(&half.queue);
         options.register_workflow_interceptors(vec![executing.interceptor()]);
@@ -131,19 +132,18 @@ impl Seam {
                 .default_versioning_behavior(self.registered.versioning.into())
                 .build();
         }
-        // Eager activities would need the workflow's Worker to run activities.
-        options.max_eager_activity_reservations_per_workflow_task = 0;
+        if activities.is_none() {
+            // Eager activities need the workflow's Worker to run activities.
+            options.max_eager_activity_reservations_per_workflow_task = 0;
+        }
         let mut config = options
             .to_core_options(settings.temporal_namespace.clone(), settings.identity.clone())
             .map_err(Error::Options)?;
-        config.task_types = match half.lanes {
-            Lanes::Workflows { local, .. } => WorkerTaskTypes {
-                enable_workflows: true,
-                enable_local_activities: local.is_some(),
-                enable_remote_activities: false,
-                enable_nexus: false,
-            },
-            Lanes::Activities { .. } => WorkerTaskTypes::activity_only(),
+        config.task_types = WorkerTaskTypes {
+            enable_workflows: workflows.is_some(),
+            enable_local_activities: workflows.is_some_and(|lanes| lanes.local.is_some()),
+            enable_remote_activities: activities.is_some(),
+            enable_nexus: false,
         };
         config.workflow_task_poller_behavior = settings.options.workflow_task_pollers.map(behavior);
         config.activity_task_poller_behavior = settings.options.activity_task_pollers.map(behavior);

@@ -15,7 +15,7 @@ use futures::future::join_all;
 
 use crate::{
     half::Running,
-    pod::{Lanes, Pod},
+    pod::{Half, Lanes, Pod},
 };
 
 /// A queue without a task for so long is idle: a dropped poll will hardly lose one.
@@ -29,12 +29,10 @@ const OPEN_POLLS: Duration = Duration::from_secs(12);
 /// Activities run to their own end: the shutdown that would cancel them begins after the last one. Polls end by themselves, within
 /// 70 s; while Temporal is down they are tried again and again, since one of them may already hold a task.
 pub(crate) async fn run_out(halves: &[Arc<Running>], pod: &Pod) {
-    if let Some(gate) = &pod.gates.activity {
-        gate.close();
-    }
+    close(halves, pod);
     join_all(halves.iter().map(|running| async {
-        if let (Lanes::Activities { lane }, Some(gate)) = (running.half.lanes, &pod.gates.activity) {
-            gate.emptied(lane).await;
+        if running.half.polls_activities() {
+            emptied(&running.half, pod).await;
         }
         running.begin_shutdown();
     }))
@@ -44,12 +42,12 @@ pub(crate) async fn run_out(halves: &[Arc<Running>], pod: &Pod) {
 /// Begins the shutdown of all halves; ends when none takes a new task.
 pub(crate) async fn stop_polling(halves: &[Arc<Running>], pod: &Pod) {
     join_all(halves.iter().map(|running| async {
-        if let (Lanes::Activities { lane }, Some(gate)) = (running.half.lanes, &pod.gates.activity) {
+        if let (Some(lane), Some(gate)) = (running.half.lanes.activities, &pod.gates.activity) {
             let idle = gate
                 .since_last_start(lane, Instant::now())
                 .is_none_or(|since| since >= IDLE);
             if !idle && !running.server_completes_polls() {
-                gate.close();
+                close(halves, pod);
                 if tokio::time::timeout(OPEN_POLLS, gate.polls_ended(lane)).await.is_err() {
                     tracing::info!(
                         queue = running.half.queue,
@@ -62,4 +60,29 @@ pub(crate) async fn stop_polling(halves: &[Arc<Running>], pod: &Pod) {
         running.begin_shutdown();
     }))
     .await;
+}
+
+/// No slot for activities any more; nor for workflow tasks, where the same SDK Worker polls both and its shutdown has to wait.
+fn close(halves: &[Arc<Running>], pod: &Pod) {
+    if let Some(gate) = &pod.gates.activity {
+        gate.close();
+    }
+    let combined = |running: &Arc<Running>| running.half.lanes.workflows.is_some() && running.half.polls_activities();
+    if let (Some(gate), true) = (&pod.gates.workflow, halves.iter().any(combined)) {
+        gate.close();
+    }
+}
+
+/// Waits until the half has neither an open poll nor a task. Local activities are part of a workflow task, and the SDK holds a slot
+/// for the next one at all times.
+async fn emptied(half: &Half, pod: &Pod) {
+    let Lanes { workflows, activities } = half.lanes;
+    let gates = &pod.gates;
+    let all = [
+        (&gates.workflow, workflows.map(|lanes| lanes.normal)),
+        (&gates.workflow, workflows.and_then(|lanes| lanes.sticky)),
+        (&gates.activity, activities),
+    ];
+    let lanes = all.into_iter().filter_map(|(gate, lane)| gate.as_ref().zip(lane));
+    join_all(lanes.map(|(gate, lane)| gate.emptied(lane))).await;
 }

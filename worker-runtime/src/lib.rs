@@ -8,6 +8,7 @@
 mod activity;
 mod backoff;
 mod calls;
+mod client;
 mod connect;
 mod control;
 mod convert;
@@ -46,6 +47,7 @@ use tokio_util::sync::CancellationToken;
 
 pub use crate::{
     activity::BlockingHeartbeat,
+    client::{NoClient, client},
     convert::ProtoJson,
     dynamic::{AnyWorkflow, Dynamic, DynamicWorkflow},
     gate::TaskType,

@@ -11,6 +11,7 @@ use tokio::{runtime::Handle, task::JoinSet};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
+    client,
     connect::Connector,
     control,
     core::Seam,
@@ -87,7 +88,7 @@ async fn keep(plan: Plan, tasks: Handle, stop: &CancellationToken) -> io::Result
         meter,
         halves,
         registered,
-        client,
+        client: options,
         connector,
         listeners,
         signals,
@@ -122,9 +123,10 @@ async fn keep(plan: Plan, tasks: Handle, stop: &CancellationToken) -> io::Result
 
     let seam = {
         let _within = tasks.enter();
-        Arc::new(Seam::new(Arc::clone(&settings), registered, &meter, client).map_err(io::Error::other)?)
+        Arc::new(Seam::new(Arc::clone(&settings), registered, &meter, options.clone()).map_err(io::Error::other)?)
     };
     let link = Arc::new(Link::new(connected));
+    client::connected(&link, options);
     let running: Vec<Arc<Running>> = halves
         .into_iter()
         .map(|half| Arc::new(Running::new(half, tasks.clone())))

@@ -42,24 +42,27 @@ pub(crate) struct Gates {
     pub(crate) local_activity: Option<Arc<Gate>>,
 }
 
-/// One SDK Worker of the pod: half of a queue, and the lanes it takes its slots from.
+/// What one SDK Worker of the pod serves: half of a queue, and the lanes it takes its slots from.
 #[derive(Debug, Clone)]
 pub(crate) struct Half {
     pub(crate) queue: String,
     pub(crate) lanes: Lanes,
 }
 
-/// What a half polls, and with which lanes.
+/// What a half polls, and with which lanes; both in the combined shape, where it is the whole.
 #[derive(Debug, Clone, Copy)]
-pub(crate) enum Lanes {
-    /// Workflow tasks (with a lane for the sticky queue), and local activities if activities are registered.
-    Workflows {
-        normal: LaneId,
-        sticky: Option<LaneId>,
-        local: Option<LaneId>,
-    },
+pub(crate) struct Lanes {
+    pub(crate) workflows: Option<WorkflowLanes>,
     /// Activities dispatched by the server.
-    Activities { lane: LaneId },
+    pub(crate) activities: Option<LaneId>,
+}
+
+/// Workflow tasks (with a lane for the sticky queue), and local activities if activities are registered.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct WorkflowLanes {
+    pub(crate) normal: LaneId,
+    pub(crate) sticky: Option<LaneId>,
+    pub(crate) local: Option<LaneId>,
 }
 
 impl Gates {
@@ -79,20 +82,25 @@ impl Gates {
 impl Half {
     /// Name of the half's thread, also in logs and metrics.
     pub(crate) fn thread_name(&self) -> String {
-        format!("{}:{}", self.task_type().as_str(), self.queue)
+        let what = match (self.lanes.workflows, self.lanes.activities) {
+            (Some(_), Some(_)) => "Combined",
+            (Some(_), None) => TaskType::Workflow.as_str(),
+            (None, _) => TaskType::Activity.as_str(),
+        };
+        format!("{what}:{}", self.queue)
     }
 
     /// Whether the server dispatches activities to it.
     pub(crate) const fn polls_activities(&self) -> bool {
-        matches!(self.lanes, Lanes::Activities { .. })
+        self.lanes.activities.is_some()
     }
 
-    /// The task type this half polls.
-    pub(crate) const fn task_type(&self) -> TaskType {
-        match self.lanes {
-            Lanes::Workflows { .. } => TaskType::Workflow,
-            Lanes::Activities { .. } => TaskType::Activity,
-        }
+    /// The task types that this half polls.
+    pub(crate) fn task_types(&self) -> impl Iterator<Item = TaskType> {
+        let workflows = self.lanes.workflows.map(|_| TaskType::Workflow);
+        workflows
+            .into_iter()
+            .chain(self.lanes.activities.map(|_| TaskType::Activity))
     }
 }
 

@@ -48,6 +48,8 @@ pub struct Settings {
     pub ports: Ports,
     /// How often credential files are compared with what is in use. Default 10 s.
     pub credential_poll: Duration,
+    /// One SDK Worker per queue instead of two; absent = as the program says.
+    pub combined: Option<bool>,
     /// When SDK Workers that run activities are replaced.
     pub recycling: Recycling,
     /// When the watchdog speaks and `/livez` fails. Not a matter of the environment.
@@ -232,6 +234,7 @@ impl Settings {
                 health: read.number("TEMPORAL_FLEET_HEALTH_PORT", 1, u16::MAX, 9466),
             },
             credential_poll: Duration::from_secs(10),
+            combined: read.truth("TEMPORAL_FLEET_COMBINED"),
             recycling: read.recycling(),
             watchdog: Watchdog::default(),
             in_pod: read.get("POD_NAME").is_some() || read.get("KUBERNETES_SERVICE_HOST").is_some(),

@@ -43,29 +43,28 @@ pub(crate) struct Intakes {
 impl Tuner {
     /// Suppliers for half a queue, and the intakes that they take from.
     pub(super) fn new(half: &Half, pod: &Pod, registered: &Registered) -> (Self, Intakes) {
-        let (normal, sticky, local, activity) = match half.lanes {
-            Lanes::Workflows { normal, sticky, local } => (Some(normal), sticky, local, None),
-            Lanes::Activities { lane } => (None, None, None, Some(lane)),
+        let Lanes { workflows, activities } = half.lanes;
+        let known = |types: Vec<String>| {
+            Arc::new(Known {
+                types: types.into_iter().collect(),
+                others: Arc::clone(&pod.counters.unregistered),
+            })
         };
-        let types = match half.lanes {
-            Lanes::Workflows { .. } => registered.workflow_types(),
-            Lanes::Activities { .. } => registered.activity_types(),
-        };
-        let known = Arc::new(Known {
-            types: types.into_iter().collect(),
-            others: Arc::clone(&pod.counters.unregistered),
-        });
         let gates = &pod.gates;
         let intake = |gate: &Option<Arc<Gate>>, lane: Option<LaneId>| Some(gate.as_ref()?.intake(lane?));
         let intakes = Intakes {
-            normal: intake(&gates.workflow, normal),
-            sticky: intake(&gates.workflow, sticky),
-            activity: intake(&gates.activity, activity),
-            local: intake(&gates.local_activity, local),
+            normal: intake(&gates.workflow, workflows.map(|lanes| lanes.normal)),
+            sticky: intake(&gates.workflow, workflows.and_then(|lanes| lanes.sticky)),
+            activity: intake(&gates.activity, activities),
+            local: intake(&gates.local_activity, workflows.and_then(|lanes| lanes.local)),
         };
         let tuner = Self {
-            workflow: slots(intakes.normal.as_ref(), intakes.sticky.as_ref(), &known),
-            activity: slots(intakes.activity.as_ref(), None, &known),
+            workflow: slots(
+                intakes.normal.as_ref(),
+                intakes.sticky.as_ref(),
+                &known(registered.workflow_types()),
+            ),
+            activity: slots(intakes.activity.as_ref(), None, &known(registered.activity_types())),
             // Only activities that the worker itself asked for.
             local_activity: slots(intakes.local.as_ref(), None, &Arc::default()),
             nexus: Arc::new(FixedSizeSlotSupplier::new(1)),
@@ -96,10 +95,11 @@ impl Intakes {
         polled.into_iter().flatten().for_each(|intake| intake.close());
     }
 
-    /// Waits until neither a poll is open nor a task runs.
+    /// Waits until neither a poll is open nor a task runs. Local activities are part of a workflow task, and the SDK holds a slot for
+    /// the next one at all times.
     pub(crate) async fn emptied(&self) {
-        let all = [&self.normal, &self.sticky, &self.activity, &self.local];
-        join_all(all.into_iter().flatten().map(|intake| intake.emptied())).await;
+        let polled = [&self.normal, &self.sticky, &self.activity];
+        join_all(polled.into_iter().flatten().map(|intake| intake.emptied())).await;
     }
 
     /// Activities that were started, remote and local.

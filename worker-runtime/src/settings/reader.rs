@@ -53,6 +53,18 @@ impl<'a> Reader<'a> {
         default
     }
 
+    pub(super) fn truth(&mut self, name: &str) -> Option<bool> {
+        let text = self.get(name)?.trim().to_ascii_lowercase();
+        match text.as_str() {
+            "true" | "1" => Some(true),
+            "false" | "0" => Some(false),
+            _ => {
+                self.problem(name, format!("{text:?} is neither true nor false"), "true, false");
+                None
+            }
+        }
+    }
+
     /// 0 = never.
     pub(super) fn recycling(&mut self) -> Recycling {
         let activities = self.number("TEMPORAL_FLEET_RECYCLE_AFTER_ACTIVITIES", 0, 1_000_000_000, 100_000);

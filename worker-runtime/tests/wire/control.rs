@@ -43,7 +43,7 @@ impl Operator {
             .enable_all()
             .build()
             .expect("a runtime");
-        let _within = runtime.enter();
+        let within = runtime.enter();
         let tls = ClientTlsConfig::new()
             .ca_certificate(Certificate::from_pem(certificate))
             .domain_name("f.control");
@@ -52,7 +52,7 @@ impl Operator {
             .tls_config(tls)
             .expect("TLS")
             .connect_lazy();
-        drop(_within);
+        drop(within);
         Self {
             runtime,
             client: WorkerControlClient::new(channel),

@@ -18,8 +18,10 @@
 )]
 
 mod activities;
+mod client;
 #[path = "../../examples/encryption/codec.rs"]
 mod codec;
+mod combined;
 mod control;
 mod drain;
 mod encryption;
