@@ -103,7 +103,7 @@ async fn in_turn(
                     () = worn_out(half, &intakes, began, pod) => {
                         metrics::count(&pod.counters.recycled);
                         tracing::info!(worker = name, activities = intakes.activities(), "hands over to a new one");
-                        let ending = hand_over(turn, handle, intakes, half.polls_activities());
+                        let ending = hand_over(turn, handle, intakes);
                         // The other side lives as long as this one.
                         let _ = leave.unbounded_send(ending.boxed_local());
                         continue;
@@ -143,14 +143,15 @@ fn given_up(handle: &SdkHandle, error: &WorkerRunError) -> String {
     crate::chain(error)
 }
 
-/// Waits until an SDK Worker has run as many activities, or for as long, as one may. Not while draining.
+/// Waits until an SDK Worker has run as many activities, or for as long, as one may. Not while draining, and for ever where the server
+/// dispatches no activities: there it would cost the workflow cache.
 async fn worn_out(half: &Half, intakes: &Intakes, began: Instant, pod: &Pod) {
     let Recycling { activities, age } = pod.recycling;
     loop {
         tokio::time::sleep(BEAT).await;
         let many = activities.is_some_and(|limit| intakes.activities() >= limit);
-        let old = half.polls_activities() && age.is_some_and(|limit| began.elapsed() >= limit);
-        if (many || old) && pod.phases.is_serving() {
+        let old = age.is_some_and(|limit| began.elapsed() >= limit);
+        if half.polls_activities() && (many || old) && pod.phases.is_serving() {
             return;
         }
     }
@@ -158,14 +159,12 @@ async fn worn_out(half: &Half, intakes: &Intakes, began: Instant, pod: &Pod) {
 
 /// Lets an SDK Worker finish that has a successor: it gets no more slots, its polls and tasks end, then it is dropped.
 ///
-/// Its shutdown would cancel activities after the grace period, so it begins after the last one; without activities at once, which
-/// gives open workflows back to the server.
-async fn hand_over(mut turn: Turn, handle: SdkHandle, intakes: Intakes, activities: bool) {
+/// Its shutdown would cancel activities after the grace period, and may cut off workflow tasks that are just being completed: it begins
+/// when nothing runs any more.
+async fn hand_over(mut turn: Turn, handle: SdkHandle, intakes: Intakes) {
     intakes.close();
     let emptied = async {
-        if activities {
-            intakes.emptied().await;
-        }
+        intakes.emptied().await;
         handle.begin_shutdown();
         std::future::pending::<Infallible>().await
     };

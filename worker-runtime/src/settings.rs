@@ -61,9 +61,9 @@ pub struct Settings {
 /// When an SDK Worker that runs activities is replaced by a new one, to free what it keeps: about 0.5 kB per activity.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Recycling {
-    /// After so many activities, remote or local; absent = never. Default 100 000.
+    /// After so many activities; absent = never. Default 100 000.
     pub activities: Option<u64>,
-    /// After so much time, if it polls for activities; absent (the default) = never.
+    /// After so much time; absent (the default) = never.
     pub age: Option<Duration>,
 }
 
