@@ -1,4 +1,4 @@
-//! Port 9465: `WorkerControl`, by which the operator reads this pod.
+//! Port 9465: `WorkerControl`, by which the operator reads and drains this pod.
 //!
 //! TLS with the certificate of the control directory, and the fleet's token on every call. The files are read again when they change.
 //! Served by the keeper's runtime, which no task shares, so a report is answered while all worker threads are busy.
@@ -11,16 +11,20 @@ use std::{
 };
 
 use fleet_proto::v1::{
-    Histogram, Inflight, Queue, ReportRequest, ReportResponse, Slots, TaskType as ProtoTaskType,
+    DrainProgress, DrainRequest, DrainResponse, Histogram, Inflight, Queue, ReportRequest, ReportResponse, Slots,
+    TaskType as ProtoTaskType, WatchRequest,
     worker_control_server::{WorkerControl, WorkerControlServer},
 };
+use futures::{Stream, StreamExt, stream::BoxStream};
+use tokio::time::MissedTickBehavior;
 use tonic::{
     Request, Response, Status,
     transport::{Identity, Server, ServerTlsConfig, server::TcpIncoming},
 };
 
 use crate::{
-    gate::TaskType,
+    gate::{GateReport, TaskType},
+    phase::Phase,
     pod::Pod,
     queues::{BOUNDS_MS, QueueReport},
     resources,
@@ -28,6 +32,9 @@ use crate::{
 
 /// Running tasks listed in a report.
 const INFLIGHT: usize = 200;
+
+/// A caller that does not answer for twice as long is gone.
+const KEEPALIVE: Duration = Duration::from_secs(10);
 
 /// The files of the control directory.
 #[derive(Clone, PartialEq, Eq)]
@@ -94,6 +101,9 @@ async fn serve_with(
     let serving = Server::builder()
         .tls_config(tls)
         .map_err(Error::Serve)?
+        // A watcher that vanished without a word is noticed.
+        .http2_keepalive_interval(Some(KEEPALIVE))
+        .http2_keepalive_timeout(Some(KEEPALIVE))
         .add_service(WorkerControlServer::with_interceptor(
             Service(Arc::clone(pod)),
             authorized,
@@ -144,6 +154,47 @@ impl WorkerControl for Service {
     async fn report(&self, _: Request<ReportRequest>) -> Result<Response<ReportResponse>, Status> {
         Ok(Response::new(report(&self.0, Instant::now())))
     }
+
+    type WatchStream = BoxStream<'static, Result<ReportResponse, Status>>;
+
+    async fn watch(&self, request: Request<WatchRequest>) -> Result<Response<Self::WatchStream>, Status> {
+        let every = interval(request.into_inner().interval_ms);
+        Ok(Response::new(watch(Arc::clone(&self.0), every).boxed()))
+    }
+
+    async fn drain(&self, _: Request<DrainRequest>) -> Result<Response<DrainResponse>, Status> {
+        let (pod, now) = (&self.0, Instant::now());
+        pod.phases.ask_to_drain(now);
+        Ok(Response::new(DrainResponse {
+            progress: report(pod, now).drain,
+        }))
+    }
+}
+
+/// Time between two reports of a `Watch`, from what was asked for.
+fn interval(asked_ms: u32) -> Duration {
+    let ms = if asked_ms == 0 {
+        1_000
+    } else {
+        asked_ms.clamp(100, 60_000)
+    };
+    Duration::from_millis(ms.into())
+}
+
+/// Reports at once, once per interval, and at each change of phase. Nothing happens while nobody reads.
+fn watch(pod: Arc<Pod>, every: Duration) -> impl Stream<Item = Result<ReportResponse, Status>> {
+    let changes = pod.phases.subscribe();
+    let mut ticks = tokio::time::interval(every);
+    // A caller that was slow to read gets the next report, not all that it missed.
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    futures::stream::unfold((pod, changes, ticks), |(pod, mut changes, mut ticks)| async move {
+        tokio::select! {
+            _ = ticks.tick() => {}
+            changed = changes.changed() => changed.ok()?,
+        }
+        let report = report(&pod, Instant::now());
+        Some((Ok(report), (pod, changes, ticks)))
+    })
 }
 
 /// The state of this moment.
@@ -161,6 +212,7 @@ pub(crate) fn report(pod: &Pod, now: Instant) -> ReportResponse {
         .collect();
     inflight.sort_by_key(|task| std::cmp::Reverse(task.age_ms));
     inflight.truncate(INFLIGHT);
+    let phase = pod.phases.get();
     let used = resources::read();
     #[expect(
         clippy::disallowed_methods,
@@ -172,7 +224,7 @@ pub(crate) fn report(pod: &Pod, now: Instant) -> ReportResponse {
         uptime_ms: millis(pod.uptime(now)),
         identity: pod.identity.clone(),
         runtime_version: env!("CARGO_PKG_VERSION").to_owned(),
-        draining: pod.readiness.is_draining(),
+        draining: phase != Phase::Serving,
         queues: pod.queues.report().into_iter().map(queue).collect(),
         slots: gates
             .iter()
@@ -190,7 +242,29 @@ pub(crate) fn report(pod: &Pod, now: Instant) -> ReportResponse {
             memory_bytes: used.memory_bytes,
         }),
         reloads_credentials: true,
+        drain: progress(phase, &gates, now),
     }
+}
+
+/// How far the drain is; `None` while the pod serves.
+fn progress(phase: Phase, gates: &[GateReport], now: Instant) -> Option<DrainProgress> {
+    let elapsed = phase.elapsed(now)?;
+    let oldest = gates
+        .iter()
+        .filter_map(|gate| gate.running.first())
+        .map(|(_, age)| *age);
+    Some(DrainProgress {
+        drained: matches!(phase, Phase::Drained { .. }),
+        running: gates.iter().map(|gate| gate.used).sum(),
+        oldest_age_ms: oldest.max().map_or(0, millis),
+        // Local activities are not polled for; the SDK holds a slot for the next one all the same.
+        open_polls: gates
+            .iter()
+            .filter(|gate| gate.task_type != TaskType::LocalActivity)
+            .map(|gate| gate.open_polls)
+            .sum(),
+        elapsed_ms: millis(elapsed),
+    })
 }
 
 fn queue(queue: QueueReport) -> Queue {

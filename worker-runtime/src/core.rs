@@ -1,14 +1,13 @@
-//! The seam to the SDK: the only module that names `temporalio-sdk-core` and the SDK's hidden constructors.
+//! The seam to the SDK: with its own modules the only one that names `temporalio-sdk-core` and the SDK's hidden constructors.
 //!
 //! Makes the SDK Workers of a pod: for each queue one for workflows and local activities, one for activities, so that a blocked
 //! workflow cannot stop activity dispatch. Both take their slots from the pod's gates. Core calls this interface unstable, so
 //! its version is pinned.
 
 use std::{
-    collections::BTreeSet,
-    marker::PhantomData,
-    sync::{Arc, Weak, atomic::AtomicU64},
-    time::{Duration, Instant},
+    fmt,
+    sync::{Arc, Weak},
+    time::Duration,
 };
 
 use temporalio_client::{ClientOptions, Connection, RetryOptions};
@@ -21,20 +20,20 @@ use temporalio_sdk::{
     error::{WorkerCreateError, WorkerRunError},
     runtime::CoreWorker,
 };
-use temporalio_sdk_core::{
-    ActivitySlotKind, CoreRuntime, FixedSizeSlotSupplier, LocalActivitySlotKind, NexusSlotKind, PollerBehavior,
-    RuntimeOptions, SlotInfo, SlotInfoTrait, SlotKind, SlotMarkUsedContext, SlotReleaseContext, SlotReservationContext,
-    SlotSupplier, SlotSupplierPermit, WorkerTuner, WorkflowSlotKind, init_worker,
-};
+use temporalio_sdk_core::{CoreRuntime, PollerBehavior, RuntimeOptions, init_worker};
 
 use crate::{
-    gate::{Gate, LaneId, Permit},
+    executing::Executing,
     meter::SdkMeter,
-    metrics::count,
     pod::{Half, Lanes, Pod},
-    register::{Registered, Registrations},
+    register::Registrations,
     settings::{Deployment, Pollers, Settings},
 };
+
+mod tuner;
+
+pub(crate) use self::tuner::Intakes;
+use self::tuner::Tuner;
 
 /// How often the SDK tells the server that this worker lives.
 const HEARTBEAT: Duration = Duration::from_secs(15);
@@ -64,6 +63,7 @@ pub(crate) struct Seam {
 pub(crate) struct SdkWorker {
     worker: Worker,
     core: Arc<CoreWorker>,
+    intakes: Intakes,
 }
 
 /// Reaches a running SDK Worker from other threads. Does not keep it alive.
@@ -104,20 +104,28 @@ impl Seam {
         })
     }
 
-    /// A new SDK Worker for half of a queue.
-    pub(crate) fn worker(&self, half: &Half, pod: &Pod, connection: Connection) -> Result<SdkWorker, Error> {
+    /// A new SDK Worker for half of a queue, which notes in `executing` whose code runs.
+    pub(crate) fn worker(
+        &self,
+        half: &Half,
+        pod: &Pod,
+        connection: Connection,
+        executing: &Executing,
+    ) -> Result<SdkWorker, Error> {
         let settings = &self.settings;
-        let mut options = match half.lanes {
-            Lanes::Workflows { .. } => self.registered.of(&half.queue).workflows.clone(),
-            Lanes::Activities { .. } => self.registered.of(&half.queue).activities.clone(),
+        let Lanes { workflows, activities } = half.lanes;
+        let mut options = match workflows {
+            Some(_) => self.registered.of(&half.queue).workflows.clone(),
+            None => self.registered.of(&half.queue).activities.clone(),
         };
         options.task_queue.clone_from(&half.queue);
+        options.register_workflow_interceptors(vec![executing.interceptor()]);
         options.max_cached_workflows = settings.options.max_cached_workflows as usize;
         options.graceful_shutdown_period = Some(settings.graceful_shutdown);
         options.max_heartbeat_throttle_interval = settings.options.max_heartbeat_throttle;
         options.default_heartbeat_throttle_interval = settings.options.default_heartbeat_throttle;
         options.sticky_queue_schedule_to_start_timeout = settings.options.sticky_timeout;
-        if matches!(half.lanes, Lanes::Activities { .. }) {
+        if activities.is_some() {
             options.max_task_queue_activities_per_second = settings.options.max_task_queue_activities_per_second;
             // Each SDK Worker limits itself.
             let queues = f64::from(pod.activity_queues.max(1));
@@ -134,23 +142,23 @@ impl Seam {
                 .default_versioning_behavior(self.registered.versioning.into())
                 .build();
         }
-        // Eager activities would need the workflow's Worker to run activities.
-        options.max_eager_activity_reservations_per_workflow_task = 0;
+        if activities.is_none() {
+            // Eager activities need the workflow's Worker to run activities.
+            options.max_eager_activity_reservations_per_workflow_task = 0;
+        }
         let mut config = options
             .to_core_options(settings.temporal_namespace.clone(), settings.identity.clone())
             .map_err(Error::Options)?;
-        config.task_types = match half.lanes {
-            Lanes::Workflows { local, .. } => WorkerTaskTypes {
-                enable_workflows: true,
-                enable_local_activities: local.is_some(),
-                enable_remote_activities: false,
-                enable_nexus: false,
-            },
-            Lanes::Activities { .. } => WorkerTaskTypes::activity_only(),
+        config.task_types = WorkerTaskTypes {
+            enable_workflows: workflows.is_some(),
+            enable_local_activities: workflows.is_some_and(|lanes| lanes.local.is_some()),
+            enable_remote_activities: activities.is_some(),
+            enable_nexus: false,
         };
         config.workflow_task_poller_behavior = settings.options.workflow_task_pollers.map(behavior);
         config.activity_task_poller_behavior = settings.options.activity_task_pollers.map(behavior);
-        config.tuner = Some(Arc::new(Tuner::new(half, pod, self.registered.of(&half.queue))));
+        let (tuner, intakes) = Tuner::new(half, pod, self.registered.of(&half.queue));
+        config.tuner = Some(Arc::new(tuner));
         // A Worker that is made anew may start before the last tasks of its predecessor ended.
         config.skip_client_worker_set_check = true;
         let start = |error| Error::Start(format!("{error:#}"));
@@ -160,13 +168,18 @@ impl Seam {
         let core = Arc::new(core);
         let worker =
             Worker::new_from_core_options(Arc::clone(&core), self.client.clone(), options).map_err(Error::Create)?;
-        Ok(SdkWorker { worker, core })
+        Ok(SdkWorker { worker, core, intakes })
     }
 }
 
 impl SdkWorker {
     pub(crate) fn handle(&self) -> SdkHandle {
         SdkHandle(Arc::downgrade(&self.core))
+    }
+
+    /// Where it takes its slots.
+    pub(crate) fn intakes(&self) -> Intakes {
+        self.intakes.clone()
     }
 
     /// Polls until its shutdown has ended, or an error that polling cannot survive.
@@ -176,7 +189,11 @@ impl SdkWorker {
 
     /// Ends the worker's heartbeats, so that the server forgets it; after [`SdkWorker::run`] only.
     pub(crate) async fn finalize(self) {
-        let Self { worker, mut core } = self;
+        let Self {
+            worker,
+            mut core,
+            intakes: _,
+        } = self;
         drop(worker);
         // An activity's own task may hold the worker for a moment after its completion was answered.
         for _ in 0..100 {
@@ -190,7 +207,18 @@ impl SdkWorker {
     }
 }
 
+impl fmt::Debug for SdkHandle {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SdkHandle").finish_non_exhaustive()
+    }
+}
+
 impl SdkHandle {
+    /// Whether the SDK Worker is still in memory.
+    pub(crate) fn is_alive(&self) -> bool {
+        self.0.strong_count() > 0
+    }
+
     /// Stops polling at once and lets tasks finish. To be called within the Tokio runtime that tasks run on.
     pub(crate) fn begin_shutdown(&self) {
         if let Some(core) = self.0.upgrade() {
@@ -236,146 +264,5 @@ fn behavior(pollers: Pollers) -> PollerBehavior {
             maximum: maximum as usize,
             initial: initial as usize,
         },
-    }
-}
-
-type Slots<K> = Arc<dyn SlotSupplier<SlotKind = K> + Send + Sync>;
-
-/// The suppliers of one SDK Worker. Those of kinds it does not poll are never asked.
-struct Tuner {
-    workflow: Slots<WorkflowSlotKind>,
-    activity: Slots<ActivitySlotKind>,
-    local_activity: Slots<LocalActivitySlotKind>,
-    nexus: Slots<NexusSlotKind>,
-}
-
-impl Tuner {
-    fn new(half: &Half, pod: &Pod, registered: &Registered) -> Self {
-        let (normal, sticky, local, activity) = match half.lanes {
-            Lanes::Workflows { normal, sticky, local } => (Some(normal), sticky, local, None),
-            Lanes::Activities { lane } => (None, None, None, Some(lane)),
-        };
-        let types = match half.lanes {
-            Lanes::Workflows { .. } => registered.workflow_types(),
-            Lanes::Activities { .. } => registered.activity_types(),
-        };
-        let known = Arc::new(Known {
-            types: types.into_iter().collect(),
-            others: Arc::clone(&pod.counters.unregistered),
-        });
-        let gates = &pod.gates;
-        Self {
-            workflow: slots(gates.workflow.as_ref(), normal, sticky, &known),
-            activity: slots(gates.activity.as_ref(), activity, None, &known),
-            // Only activities that the worker itself asked for.
-            local_activity: slots(gates.local_activity.as_ref(), local, None, &Arc::default()),
-            nexus: Arc::new(FixedSizeSlotSupplier::new(1)),
-        }
-    }
-}
-
-fn slots<K>(gate: Option<&Arc<Gate>>, lane: Option<LaneId>, sticky: Option<LaneId>, known: &Arc<Known>) -> Slots<K>
-where
-    K: SlotKind + Send + Sync + 'static,
-{
-    match (gate, lane) {
-        (Some(gate), Some(lane)) => Arc::new(Supplier {
-            gate: Arc::clone(gate),
-            lane,
-            sticky: sticky.unwrap_or(lane),
-            known: Arc::clone(known),
-            kind: PhantomData,
-        }),
-        _ => Arc::new(FixedSizeSlotSupplier::new(1)),
-    }
-}
-
-impl WorkerTuner for Tuner {
-    fn workflow_task_slot_supplier(&self) -> Slots<WorkflowSlotKind> {
-        Arc::clone(&self.workflow)
-    }
-
-    fn activity_task_slot_supplier(&self) -> Slots<ActivitySlotKind> {
-        Arc::clone(&self.activity)
-    }
-
-    fn local_activity_slot_supplier(&self) -> Slots<LocalActivitySlotKind> {
-        Arc::clone(&self.local_activity)
-    }
-
-    fn nexus_task_slot_supplier(&self) -> Slots<NexusSlotKind> {
-        Arc::clone(&self.nexus)
-    }
-}
-
-/// The types that an SDK Worker knows (none = all), and where tasks of others are counted.
-#[derive(Default)]
-struct Known {
-    types: BTreeSet<String>,
-    others: Arc<AtomicU64>,
-}
-
-/// Hands out the slots of a gate to one SDK Worker.
-struct Supplier<K> {
-    gate: Arc<Gate>,
-    lane: LaneId,
-    sticky: LaneId,
-    known: Arc<Known>,
-    kind: PhantomData<fn() -> K>,
-}
-
-impl<K> Supplier<K> {
-    fn lane(&self, ctx: &dyn SlotReservationContext) -> LaneId {
-        if ctx.is_sticky() { self.sticky } else { self.lane }
-    }
-}
-
-#[async_trait::async_trait]
-impl<K: SlotKind + Send + Sync + 'static> SlotSupplier for Supplier<K> {
-    type SlotKind = K;
-
-    async fn reserve_slot(&self, ctx: &dyn SlotReservationContext) -> SlotSupplierPermit {
-        SlotSupplierPermit::with_user_data(self.gate.reserve(self.lane(ctx)).await)
-    }
-
-    fn try_reserve_slot(&self, ctx: &dyn SlotReservationContext) -> Option<SlotSupplierPermit> {
-        self.gate
-            .try_reserve(self.lane(ctx), Instant::now())
-            .map(SlotSupplierPermit::with_user_data)
-    }
-
-    fn mark_slot_used(&self, ctx: &dyn SlotMarkUsedContext<SlotKind = K>) {
-        let name = match ctx.info().downcast() {
-            SlotInfo::Workflow(info) => info.workflow_type.as_str(),
-            SlotInfo::Activity(info) => info.activity_type.as_str(),
-            SlotInfo::LocalActivity(info) => info.activity_type.as_str(),
-            SlotInfo::Nexus(info) => info.operation.as_str(),
-        };
-        let Known { types, others } = self.known.as_ref();
-        if !types.is_empty() && !types.contains(name) {
-            count(others);
-            tracing::warn!(
-                name,
-                "a task of a type that is not registered: it fails and is tried again"
-            );
-        }
-        if let Some(permit) = ctx.permit().user_data::<Permit>() {
-            permit.start(name, Instant::now());
-        }
-    }
-
-    fn release_slot(&self, ctx: &dyn SlotReleaseContext<SlotKind = K>) {
-        if let Some(permit) = ctx.permit().user_data::<Permit>() {
-            permit.end(Instant::now());
-        }
-    }
-
-    fn available_slots(&self) -> Option<usize> {
-        Some(self.gate.available() as usize)
-    }
-
-    fn slot_supplier_kind(&self) -> String {
-        // The kind whose numbers the server trusts in heartbeats.
-        "Fixed".to_owned()
     }
 }

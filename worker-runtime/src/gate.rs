@@ -8,14 +8,15 @@
 
 use std::{
     collections::BTreeMap,
-    sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicU64, Ordering},
-    },
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
 };
 
 use tokio::sync::Notify;
+
+mod intake;
+
+pub(crate) use self::intake::{Intake, Permit};
 
 /// Length of the window in which a lane counts its task starts.
 const WINDOW: Duration = Duration::from_secs(1);
@@ -62,6 +63,8 @@ pub(crate) struct GateReport {
     pub(crate) task_type: TaskType,
     /// Tasks running.
     pub(crate) used: u32,
+    /// Slots reserved for polls that have brought no task yet.
+    pub(crate) open_polls: u32,
     /// Room for tasks.
     pub(crate) limit: u32,
     /// Tasks ended since the start.
@@ -70,15 +73,6 @@ pub(crate) struct GateReport {
     pub(crate) busy_slot_ms: u64,
     /// Name and age of the running tasks, the oldest first, at most as many as were asked for.
     pub(crate) running: Vec<(Arc<str>, Duration)>,
-}
-
-/// A slot that is held. It is given back when dropped, whatever happened to the task.
-#[derive(Debug)]
-pub(crate) struct Permit {
-    gate: Arc<Gate>,
-    lane: usize,
-    /// Number of the running task; 0 before a task arrived and after it ended.
-    task: AtomicU64,
 }
 
 #[derive(Debug)]
@@ -144,35 +138,6 @@ impl Gate {
         self.task_type
     }
 
-    /// Waits until the lane may hold one more slot. Waits for ever once the gate is closed.
-    pub(crate) async fn reserve(self: &Arc<Self>, lane: LaneId) -> Permit {
-        loop {
-            let changed = self.changed.notified();
-            tokio::pin!(changed);
-            // Registered before the check: a change in between is not missed.
-            changed.as_mut().enable();
-            if let Some(permit) = self.try_reserve(lane, Instant::now()) {
-                return permit;
-            }
-            changed.await;
-        }
-    }
-
-    /// A slot for the lane, if one may be handed out now.
-    pub(crate) fn try_reserve(self: &Arc<Self>, lane: LaneId, now: Instant) -> Option<Permit> {
-        let mut state = self.lock();
-        if !state.may_issue(lane.0, now) {
-            return None;
-        }
-        state.issued += 1;
-        state.lanes.get_mut(lane.0)?.issued += 1;
-        Some(Permit {
-            gate: Arc::clone(self),
-            lane: lane.0,
-            task: AtomicU64::new(0),
-        })
-    }
-
     /// Hands out no slot any more; those that are held stay valid.
     pub(crate) fn close(&self) {
         self.lock().closed = true;
@@ -189,6 +154,12 @@ impl Gate {
         }
     }
 
+    /// Whether another task could run.
+    pub(crate) fn has_room(&self) -> bool {
+        let state = self.lock();
+        state.used < state.limit
+    }
+
     /// Slots of the lane that were reserved for polls and have no task yet.
     pub(crate) fn open_polls(&self, lane: LaneId) -> u32 {
         self.lock().lanes.get(lane.0).map_or(0, |lane| lane.issued - lane.used)
@@ -196,15 +167,14 @@ impl Gate {
 
     /// Waits until the lane has no open poll.
     pub(crate) async fn polls_ended(&self, lane: LaneId) {
-        loop {
-            let changed = self.changed.notified();
-            tokio::pin!(changed);
-            changed.as_mut().enable();
-            if self.open_polls(lane) == 0 {
-                return;
-            }
-            changed.await;
-        }
+        self.until(|state| state.lanes.get(lane.0).is_none_or(|lane| lane.issued == lane.used))
+            .await;
+    }
+
+    /// Waits until the lane holds no slot: neither an open poll nor a task.
+    pub(crate) async fn emptied(&self, lane: LaneId) {
+        self.until(|state| state.lanes.get(lane.0).is_none_or(|lane| lane.issued == 0))
+            .await;
     }
 
     /// How long ago the last task of the lane started; `None` if none ever did.
@@ -220,6 +190,7 @@ impl Gate {
         GateReport {
             task_type: self.task_type,
             used: state.used,
+            open_polls: state.issued - state.used,
             limit: state.limit,
             completions: state.completions,
             busy_slot_ms: u64::try_from(state.busy_ns / 1_000_000).unwrap_or(u64::MAX),
@@ -244,63 +215,23 @@ impl Gate {
         )
     }
 
+    /// Waits until the state is as wanted.
+    async fn until(&self, wanted: impl Fn(&State) -> bool) {
+        loop {
+            let changed = self.changed.notified();
+            tokio::pin!(changed);
+            // Registered before the check: a change in between is not missed.
+            changed.as_mut().enable();
+            if wanted(&self.lock()) {
+                return;
+            }
+            changed.await;
+        }
+    }
+
     fn lock(&self) -> MutexGuard<'_, State> {
         // No code that can panic runs under the lock; were it so, the counters are still whole.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl Permit {
-    /// A task has arrived on this slot.
-    pub(crate) fn start(&self, name: &str, now: Instant) {
-        let mut state = self.gate.lock();
-        if self.task.load(Ordering::Relaxed) != 0 {
-            return;
-        }
-        state.count_to(now);
-        let task = state.next_task;
-        state.next_task += 1;
-        state.used += 1;
-        state.running.insert(task, (Arc::from(name), now, self.lane));
-        if let Some(lane) = state.lanes.get_mut(self.lane) {
-            lane.used += 1;
-            lane.roll(now);
-            lane.starts[0] += 1;
-            lane.last_start = Some(now);
-        }
-        self.task.store(task, Ordering::Relaxed);
-        drop(state);
-        self.gate.changed.notify_waiters();
-    }
-
-    /// The task of this slot has ended. Without a task nothing happens.
-    pub(crate) fn end(&self, now: Instant) {
-        let mut state = self.gate.lock();
-        let task = self.task.swap(0, Ordering::Relaxed);
-        if task == 0 || state.running.remove(&task).is_none() {
-            return;
-        }
-        state.count_to(now);
-        state.used -= 1;
-        state.completions += 1;
-        if let Some(lane) = state.lanes.get_mut(self.lane) {
-            lane.used -= 1;
-        }
-        drop(state);
-        self.gate.changed.notify_waiters();
-    }
-}
-
-impl Drop for Permit {
-    fn drop(&mut self) {
-        self.end(Instant::now());
-        let mut state = self.gate.lock();
-        state.issued -= 1;
-        if let Some(lane) = state.lanes.get_mut(self.lane) {
-            lane.issued -= 1;
-        }
-        drop(state);
-        self.gate.changed.notify_waiters();
     }
 }
 

@@ -7,10 +7,15 @@ use std::{
 
 use proptest::prelude::*;
 
-use super::{Gate, Permit, TaskType};
+use super::{Gate, Intake, Permit, TaskType};
 
 fn gate(limit: u32, now: Instant) -> Arc<Gate> {
     Arc::new(Gate::new(TaskType::Activity, limit, now))
+}
+
+/// An intake on a lane of its own.
+fn intake(gate: &Arc<Gate>, now: Instant) -> Arc<Intake> {
+    gate.intake(gate.add_lane(now))
 }
 
 #[test]
@@ -18,7 +23,8 @@ fn a_single_lane_may_open_as_many_polls_as_there_are_slots() {
     let now = Instant::now();
     let gate = gate(3, now);
     let lane = gate.add_lane(now);
-    let permits: Vec<Permit> = std::iter::from_fn(|| gate.try_reserve(lane, now)).collect();
+    let intake = gate.intake(lane);
+    let permits: Vec<Permit> = std::iter::from_fn(|| intake.try_reserve(now)).collect();
     assert_eq!(permits.len(), 3);
     assert_eq!(gate.open_polls(lane), 3);
 }
@@ -27,14 +33,11 @@ fn a_single_lane_may_open_as_many_polls_as_there_are_slots() {
 fn an_idle_lane_beside_others_keeps_one_poll_open() {
     let now = Instant::now();
     let gate = gate(10, now);
-    let (idle, busy) = (gate.add_lane(now), gate.add_lane(now));
-    let _poll = gate.try_reserve(idle, now).expect("the first poll");
-    assert!(
-        gate.try_reserve(idle, now).is_none(),
-        "a second idle poll would hoard a slot"
-    );
+    let (idle, busy) = (intake(&gate, now), intake(&gate, now));
+    let _poll = idle.try_reserve(now).expect("the first poll");
+    assert!(idle.try_reserve(now).is_none(), "a second idle poll would hoard a slot");
     let mut held = Vec::new();
-    while let Some(permit) = gate.try_reserve(busy, now) {
+    while let Some(permit) = busy.try_reserve(now) {
         permit.start("a", now);
         held.push(permit);
     }
@@ -45,25 +48,25 @@ fn an_idle_lane_beside_others_keeps_one_poll_open() {
 fn each_lane_keeps_a_slot_however_busy_its_neighbour_is() {
     let now = Instant::now();
     let gate = gate(4, now);
-    let (busy, late) = (gate.add_lane(now), gate.add_lane(now));
+    let (busy, late) = (intake(&gate, now), intake(&gate, now));
     let mut held = Vec::new();
-    while let Some(permit) = gate.try_reserve(busy, now) {
+    while let Some(permit) = busy.try_reserve(now) {
         permit.start("a", now);
         held.push(permit);
     }
     assert_eq!(held.len(), 3);
-    assert!(gate.try_reserve(late, now).is_some());
+    assert!(late.try_reserve(now).is_some());
 }
 
 #[test]
 fn a_burst_on_a_shared_gate_doubles_its_polls() {
     let now = Instant::now();
     let gate = gate(100, now);
-    let (burst, _other) = (gate.add_lane(now), gate.add_lane(now));
+    let (burst, _other) = (intake(&gate, now), intake(&gate, now));
     let mut held = Vec::new();
     let mut rounds = 0;
     while held.len() < 64 {
-        let opened: Vec<Permit> = std::iter::from_fn(|| gate.try_reserve(burst, now)).collect();
+        let opened: Vec<Permit> = std::iter::from_fn(|| burst.try_reserve(now)).collect();
         for permit in &opened {
             permit.start("a", now);
         }
@@ -78,9 +81,10 @@ fn a_closed_gate_hands_out_nothing_and_keeps_what_is_held() {
     let now = Instant::now();
     let gate = gate(2, now);
     let lane = gate.add_lane(now);
-    let permit = gate.try_reserve(lane, now).expect("a slot");
+    let intake = gate.intake(lane);
+    let permit = intake.try_reserve(now).expect("a slot");
     gate.close();
-    assert!(gate.try_reserve(lane, now).is_none());
+    assert!(intake.try_reserve(now).is_none());
     permit.start("last", now);
     assert_eq!((gate.report(9, now).used, gate.open_polls(lane)), (1, 0));
 }
@@ -89,12 +93,9 @@ fn a_closed_gate_hands_out_nothing_and_keeps_what_is_held() {
 async fn a_waiting_poller_is_woken_by_the_slot_that_becomes_free() {
     let now = Instant::now();
     let gate = gate(1, now);
-    let lane = gate.add_lane(now);
-    let held = gate.try_reserve(lane, now).expect("a slot");
-    let waiting = tokio::spawn({
-        let gate = Arc::clone(&gate);
-        async move { gate.reserve(lane).await }
-    });
+    let intake = intake(&gate, now);
+    let held = intake.try_reserve(now).expect("a slot");
+    let waiting = tokio::spawn(async move { intake.reserve().await });
     tokio::task::yield_now().await;
     drop(held);
     tokio::time::timeout(Duration::from_secs(5), waiting)
@@ -103,12 +104,40 @@ async fn a_waiting_poller_is_woken_by_the_slot_that_becomes_free() {
         .expect("no panic");
 }
 
+#[tokio::test]
+async fn a_closed_intake_leaves_its_lane_to_the_next() {
+    let now = Instant::now();
+    let gate = gate(2, now);
+    let (lane, neighbour) = (gate.add_lane(now), intake(&gate, now));
+    let (old, new) = (gate.intake(lane), gate.intake(lane));
+    let task = old.try_reserve(now).expect("a slot");
+    task.start("long", now);
+    old.close();
+    assert!(old.try_reserve(now).is_none());
+    assert!(new.try_reserve(now).is_none(), "the neighbour's slot is not given away");
+    let poll = neighbour.try_reserve(now).expect("its own slot");
+    assert!(new.try_reserve(now).is_none(), "one limit for both");
+    assert_eq!((old.started(), new.started()), (1, 0));
+
+    let emptied = tokio::spawn({
+        let old = Arc::clone(&old);
+        async move { old.emptied().await }
+    });
+    tokio::task::yield_now().await;
+    assert!(!emptied.is_finished(), "its task runs");
+    task.end(now);
+    drop(task);
+    emptied.await.expect("no panic");
+    assert!(new.try_reserve(now).is_some());
+    drop(poll);
+}
+
 #[test]
 fn a_report_lists_the_oldest_tasks_first() {
     let now = Instant::now();
     let gate = gate(3, now);
-    let lane = gate.add_lane(now);
-    let permits: Vec<Permit> = std::iter::from_fn(|| gate.try_reserve(lane, now)).collect();
+    let intake = intake(&gate, now);
+    let permits: Vec<Permit> = std::iter::from_fn(|| intake.try_reserve(now)).collect();
     for (second, permit) in permits.iter().enumerate() {
         permit.start(&format!("task-{second}"), now + Duration::from_secs(second as u64));
     }
@@ -146,14 +175,14 @@ proptest! {
     fn slots_stay_within_the_limit_and_the_integral_is_exact(limit in 3..8u32, events in events()) {
         let mut now = Instant::now();
         let gate = gate(limit, now);
-        let lanes = [gate.add_lane(now), gate.add_lane(now), gate.add_lane(now)];
+        let lanes = [intake(&gate, now), intake(&gate, now), intake(&gate, now)];
         let mut held: Vec<(Permit, bool)> = Vec::new();
         let (mut used, mut integral, mut completions) = (0u64, 0u64, 0u64);
         for (pause, event) in events {
             now += Duration::from_millis(pause);
             integral += used * pause;
             match event {
-                Event::Reserve(lane) => held.extend(gate.try_reserve(lanes[lane], now).map(|permit| (permit, false))),
+                Event::Reserve(lane) => held.extend(lanes[lane].try_reserve(now).map(|permit| (permit, false))),
                 Event::Start(index) => if let Some((permit, running @ false)) = held.get_mut(index) {
                     permit.start("t", now);
                     *running = true;

@@ -1,7 +1,8 @@
 //! Port 9466: `/livez` and `/readyz`, and the readiness state behind them.
 //!
 //! Ready means: connected, the Temporal namespace exists, every queue was polled, not draining. Once reached it stays until draining
-//! begins: a lost connection must not make a busy pod the first victim of a scale-in. Live means that no worker thread is stuck.
+//! begins: a lost connection must not make a busy pod the first victim of a scale-in. Live means that no thread is stuck, and that
+//! polling goes on where there is room for tasks.
 
 use std::{
     sync::{
@@ -13,7 +14,7 @@ use std::{
 
 use axum::{Router, extract::State, http::StatusCode, routing::get};
 
-use crate::{pod::Pod, pulse::STUCK};
+use crate::{phase::Phase, pod::Pod, pulse::Beat};
 
 /// Why the pod is not ready, in words, and whether it ever was.
 #[derive(Debug)]
@@ -21,7 +22,6 @@ pub(crate) struct Readiness {
     waiting_for: Mutex<String>,
     connected: AtomicBool,
     reached: AtomicBool,
-    draining: AtomicBool,
 }
 
 impl Readiness {
@@ -30,7 +30,6 @@ impl Readiness {
             waiting_for: Mutex::new("starting".to_owned()),
             connected: AtomicBool::new(false),
             reached: AtomicBool::new(false),
-            draining: AtomicBool::new(false),
         }
     }
 
@@ -43,22 +42,15 @@ impl Readiness {
     pub(crate) fn connected(&self) {
         self.connected.store(true, Ordering::Release);
     }
-
-    /// No task is accepted any more. There is no way back.
-    pub(crate) fn drain(&self) {
-        self.draining.store(true, Ordering::Release);
-    }
-
-    pub(crate) fn is_draining(&self) -> bool {
-        self.draining.load(Ordering::Acquire)
-    }
 }
 
 /// Whether the pod is ready; else the reason.
 pub(crate) fn ready(pod: &Pod) -> Result<(), String> {
     let readiness = &pod.readiness;
-    if readiness.is_draining() {
-        return Err("draining: no new task is accepted".to_owned());
+    match pod.phases.get() {
+        Phase::Serving => {}
+        Phase::Draining { .. } => return Err("draining: no new task is accepted".to_owned()),
+        Phase::Drained { .. } => return Err("drained: waiting for the end".to_owned()),
     }
     if readiness.reached.load(Ordering::Acquire) {
         return Ok(());
@@ -82,19 +74,44 @@ pub(crate) fn ready(pod: &Pod) -> Result<(), String> {
     Err(format!("not polled yet: {}", unpolled.join(", ")))
 }
 
-/// Whether every worker thread moves; else which does not.
+/// Whether the process is fit to go on; else why not.
+///
+/// Threads must move. Where a slot is free some poll is open, and polls end within a minute or so, answered or refused: if no call
+/// ends for far longer, polling is stuck. Neither holds because Temporal is down (refused calls end too) nor because all slots
+/// are busy (then nothing has to be polled).
 pub(crate) fn live(pod: &Pod, now: Instant) -> Result<(), String> {
-    let stuck: Vec<String> = pod
+    let limits = pod.watchdog;
+    let mut reasons: Vec<String> = pod
         .pulses
-        .ages(now)
+        .all(now)
         .into_iter()
-        .filter(|(_, age)| *age > STUCK)
-        .map(|(name, age)| format!("worker thread {name} has not moved for {} s", age.as_secs()))
+        .filter(|beat| beat.age > limits.stuck_after)
+        .map(stuck)
         .collect();
-    if stuck.is_empty() {
+    let polls = pod.phases.is_serving() && pod.readiness.connected.load(Ordering::Acquire);
+    let silence = pod.calls.silence(now);
+    if polls && silence > limits.silent_after && pod.gates.polled().any(|gate| gate.has_room()) {
+        let seconds = silence.as_secs();
+        reasons.push(format!(
+            "no call to Temporal has ended for {seconds} s although slots are free"
+        ));
+    }
+    if reasons.is_empty() {
         Ok(())
     } else {
-        Err(stuck.join("; "))
+        Err(reasons.join("; "))
+    }
+}
+
+fn stuck(beat: Beat) -> String {
+    let Beat { thread, age, run } = beat;
+    let seconds = age.as_secs();
+    match run {
+        Some(run) => format!(
+            "worker thread {thread} has not moved for {seconds} s, in code of workflow {:?} (run {})",
+            run.workflow_type, run.run_id
+        ),
+        None => format!("worker thread {thread} has not moved for {seconds} s"),
     }
 }
 
@@ -118,3 +135,7 @@ fn answer(state: Result<(), String>) -> (StatusCode, String) {
         Err(reason) => (StatusCode::SERVICE_UNAVAILABLE, reason + "\n"),
     }
 }
+
+#[cfg(test)]
+#[path = "health_tests.rs"]
+mod tests;

@@ -4,7 +4,7 @@ use std::{collections::BTreeSet, sync::Arc, time::Instant};
 
 use crate::{
     gate::{Gate, TaskType},
-    pod::{Gates, Half, Lanes},
+    pod::{Gates, Half, Lanes, WorkflowLanes},
     register::Registrations,
     settings::{InvalidSettings, Problem, QueueSettings, QueueType, Settings},
 };
@@ -98,11 +98,12 @@ fn floors(settings: &Settings, queues: &[QueueSettings], problems: &mut Vec<Prob
     }
 }
 
-/// Gates, and which half takes its slots where.
+/// Gates, and which half takes its slots where; with `combined` both halves of a queue are one.
 pub(crate) fn layout(
     settings: &Settings,
     queues: &[QueueSettings],
     registered: &Registrations,
+    combined: bool,
     now: Instant,
 ) -> (Gates, Vec<Half>) {
     let options = &settings.options;
@@ -122,25 +123,34 @@ pub(crate) fn layout(
     };
     let mut halves = Vec::new();
     for queue in queues {
-        let half = |lanes| Half {
-            queue: queue.name.clone(),
-            lanes,
+        let polls = |queue_type| queue.types.contains(&queue_type);
+        let workflows = gates.workflow.as_ref().filter(|_| polls(QueueType::Workflow));
+        let workflows = workflows.map(|workflow| WorkflowLanes {
+            normal: workflow.add_lane(now),
+            sticky: (options.max_cached_workflows > 0).then(|| workflow.add_lane(now)),
+            local: gates
+                .local_activity
+                .as_ref()
+                .filter(|_| local(queue))
+                .map(|gate| gate.add_lane(now)),
+        });
+        let activities = gates.activity.as_ref().filter(|_| polls(QueueType::Activity));
+        let activities = activities.map(|gate| gate.add_lane(now));
+        let mut half = |workflows, activities| {
+            halves.push(Half {
+                queue: queue.name.clone(),
+                lanes: Lanes { workflows, activities },
+            });
         };
-        if let (true, Some(workflow)) = (queue.types.contains(&QueueType::Workflow), &gates.workflow) {
-            halves.push(half(Lanes::Workflows {
-                normal: workflow.add_lane(now),
-                sticky: (options.max_cached_workflows > 0).then(|| workflow.add_lane(now)),
-                local: gates
-                    .local_activity
-                    .as_ref()
-                    .filter(|_| local(queue))
-                    .map(|gate| gate.add_lane(now)),
-            }));
+        if combined {
+            half(workflows, activities);
+            continue;
         }
-        if let (true, Some(activity)) = (queue.types.contains(&QueueType::Activity), &gates.activity) {
-            halves.push(half(Lanes::Activities {
-                lane: activity.add_lane(now),
-            }));
+        if workflows.is_some() {
+            half(workflows, None);
+        }
+        if activities.is_some() {
+            half(None, activities);
         }
     }
     (gates, halves)

@@ -7,6 +7,8 @@
 
 mod activity;
 mod backoff;
+mod calls;
+mod client;
 mod connect;
 mod control;
 mod convert;
@@ -14,13 +16,17 @@ mod core;
 mod deadline;
 mod drain;
 mod dynamic;
+mod executing;
 mod gate;
+mod half;
 mod health;
 mod layout;
 mod lifecycle;
+mod link;
 mod logs;
 mod meter;
 mod metrics;
+mod phase;
 mod pod;
 pub mod process;
 mod pulse;
@@ -31,7 +37,9 @@ mod resources;
 pub mod settings;
 mod signals;
 pub mod testing;
+mod watchdog;
 mod worker;
+mod workers;
 
 use std::{error::Error, fmt::Write as _, sync::OnceLock};
 
@@ -39,6 +47,7 @@ use tokio_util::sync::CancellationToken;
 
 pub use crate::{
     activity::BlockingHeartbeat,
+    client::{NoClient, client},
     convert::ProtoJson,
     dynamic::{AnyWorkflow, Dynamic, DynamicWorkflow},
     gate::TaskType,

@@ -4,32 +4,30 @@
 //! `WorkerControl`, the order of the ending) on the *keeper*, a runtime of one thread that runs nothing else. Each SDK Worker has a
 //! thread of its own, since all workflow code of a Worker runs where it is polled.
 
-use std::{
-    io,
-    sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicBool, Ordering},
-    },
-    time::{Duration, Instant},
-};
+use std::{io, sync::Arc, time::Instant};
 
-use temporalio_client::{ClientOptions, Connection};
-use tokio::{runtime::Handle, sync::oneshot, task::JoinSet};
+use temporalio_client::ClientOptions;
+use tokio::{runtime::Handle, task::JoinSet};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    backoff::Backoff,
-    connect::{Connector, Credentials},
+    client,
+    connect::Connector,
     control,
-    core::{SdkHandle, Seam},
+    core::Seam,
     deadline::Deadline,
-    drain, health,
+    drain,
+    executing::Executing,
+    half::{self, Running},
+    health,
+    link::Link,
     meter::SdkMeter,
     metrics,
     pod::{Half, Pod},
     register::Registrations,
     reload,
     settings::Settings,
+    watchdog,
 };
 
 /// Blocking threads beyond one per slot: for the SDK's and the runtime's own use.
@@ -65,20 +63,6 @@ pub(crate) struct Listeners {
     pub(crate) control: std::net::TcpListener,
 }
 
-/// A half of a queue whose SDK Worker runs, or is made anew.
-pub(crate) struct Running {
-    pub(crate) half: Half,
-    tasks: Handle,
-    ending: AtomicBool,
-    sdk: Mutex<Option<SdkHandle>>,
-    stop: CancellationToken,
-}
-
-/// The connection in use, and the credentials it was made with.
-pub(crate) struct Link {
-    current: Mutex<(Connection, Credentials)>,
-}
-
 /// Runs until `stop`, and through the ending.
 pub(crate) fn run(plan: Plan, stop: &CancellationToken) -> io::Result<Ended> {
     let options = &plan.settings.options;
@@ -104,12 +88,15 @@ async fn keep(plan: Plan, tasks: Handle, stop: &CancellationToken) -> io::Result
         meter,
         halves,
         registered,
-        client,
+        client: options,
         connector,
         listeners,
         signals,
     } = plan;
     let mut servers = serve(listeners, &settings, &pod, &meter)?;
+    servers.spawn(watchdog::watch(Arc::clone(&pod)));
+    let pulse = pod.pulses.add("tasks", Executing::default());
+    tasks.spawn(async move { pulse.beat_for_ever().await });
     if signals {
         servers.spawn(crate::signals::forward(stop.clone())?);
     }
@@ -122,7 +109,13 @@ async fn keep(plan: Plan, tasks: Handle, stop: &CancellationToken) -> io::Result
     let connected = tokio::select! {
         connected = connecting => connected.map_err(io::Error::other)?,
         () = stop.cancelled() => {
-            pod.readiness.drain();
+            pod.phases.end(Instant::now());
+            return Ok(Ended::Clean);
+        }
+        () = pod.phases.asked_to_drain() => {
+            // Nothing was accepted yet, and nothing will be.
+            pod.phases.end(Instant::now());
+            stop.cancelled().await;
             return Ok(Ended::Clean);
         }
     };
@@ -130,26 +123,17 @@ async fn keep(plan: Plan, tasks: Handle, stop: &CancellationToken) -> io::Result
 
     let seam = {
         let _within = tasks.enter();
-        Arc::new(Seam::new(Arc::clone(&settings), registered, &meter, client).map_err(io::Error::other)?)
+        Arc::new(Seam::new(Arc::clone(&settings), registered, &meter, options.clone()).map_err(io::Error::other)?)
     };
-    let link = Arc::new(Link {
-        current: Mutex::new(connected),
-    });
+    let link = Arc::new(Link::new(connected));
+    client::connected(&link, options);
     let running: Vec<Arc<Running>> = halves
         .into_iter()
-        .map(|half| {
-            Arc::new(Running {
-                half,
-                tasks: tasks.clone(),
-                ending: AtomicBool::new(false),
-                sdk: Mutex::default(),
-                stop: stop.clone(),
-            })
-        })
+        .map(|half| Arc::new(Running::new(half, tasks.clone())))
         .collect();
     let mut threads = JoinSet::new();
     for running in &running {
-        let ended = start(
+        let ended = half::start(
             Arc::clone(running),
             Arc::clone(&seam),
             Arc::clone(&link),
@@ -162,6 +146,7 @@ async fn keep(plan: Plan, tasks: Handle, stop: &CancellationToken) -> io::Result
     let mut broken = false;
     tokio::select! {
         () = stop.cancelled() => {}
+        () = pod.phases.asked_to_drain() => broken = drained(&running, &pod, &mut threads, stop).await,
         // Threads end by themselves only if the code that polls panics.
         _ = threads.join_next() => {
             broken = true;
@@ -170,7 +155,7 @@ async fn keep(plan: Plan, tasks: Handle, stop: &CancellationToken) -> io::Result
     }
 
     let began = Instant::now();
-    pod.readiness.drain();
+    pod.phases.begin(began);
     crate::shutdown_token().cancel();
     let _deadline = Deadline::start(settings.graceful_shutdown + settings.clean_up, Arc::clone(&pod))?;
     tracing::info!(
@@ -179,15 +164,45 @@ async fn keep(plan: Plan, tasks: Handle, stop: &CancellationToken) -> io::Result
     );
     reloading.abort();
     drain::stop_polling(&running, &pod).await;
-    while let Some(ended) = threads.join_next().await {
-        broken |= !ended.unwrap_or(false);
-    }
+    all_ended(&mut threads, &mut broken).await;
+    pod.phases.end(Instant::now());
     servers.shutdown().await;
     tracing::info!(
         seconds = began.elapsed().as_secs_f64(),
         "ended: every task was completed or handed back"
     );
     Ok(if broken { Ended::Broken } else { Ended::Clean })
+}
+
+/// Drains for as long as it takes, and stays until `stop`. Whether a thread broke on the way.
+///
+/// A drained process does not exit: the kubelet would start the container again, and it would poll.
+async fn drained(running: &[Arc<Running>], pod: &Pod, threads: &mut JoinSet<bool>, stop: &CancellationToken) -> bool {
+    let began = Instant::now();
+    tracing::info!("draining: no new task is accepted, running ones have all the time they need");
+    let mut broken = false;
+    let draining = async {
+        drain::run_out(running, pod).await;
+        all_ended(threads, &mut broken).await;
+        pod.phases.end(Instant::now());
+        tracing::info!(
+            seconds = began.elapsed().as_secs_f64(),
+            "drained: nothing is left; waiting for the end"
+        );
+        std::future::pending::<()>().await;
+    };
+    tokio::select! {
+        () = stop.cancelled() => {}
+        () = draining => {}
+    }
+    broken
+}
+
+/// Waits for all threads, and notes whether one did not end in order.
+async fn all_ended(threads: &mut JoinSet<bool>, broken: &mut bool) {
+    while let Some(ended) = threads.join_next().await {
+        *broken |= !ended.unwrap_or(false);
+    }
 }
 
 /// Starts the pod's servers on the keeper.
@@ -210,132 +225,4 @@ fn serve(listeners: Listeners, settings: &Settings, pod: &Arc<Pod>, meter: &SdkM
         servers.spawn(control::serve(listeners.control, directory, Arc::clone(pod), interval));
     }
     Ok(servers)
-}
-
-/// Starts the thread of one half. The returned future ends with the thread: with `true` if it ended in order.
-fn start(
-    running: Arc<Running>,
-    seam: Arc<Seam>,
-    link: Arc<Link>,
-    pod: Arc<Pod>,
-) -> io::Result<impl Future<Output = bool>> {
-    let (done, ended) = oneshot::channel();
-    std::thread::Builder::new()
-        .name(running.half.thread_name())
-        .spawn(move || {
-            let tasks = running.tasks.clone();
-            tasks.block_on(drive(&running, &seam, &link, &pod));
-            let _ = done.send(());
-        })?;
-    Ok(async move { ended.await.is_ok() })
-}
-
-/// Runs SDK Workers one after the other until the half is to end: one that fails is made anew.
-async fn drive(running: &Running, seam: &Seam, link: &Link, pod: &Pod) {
-    let mut backoff = Backoff::new(Duration::from_millis(500), Duration::from_secs(30));
-    let name = running.half.thread_name();
-    while !running.is_ending() {
-        let began = Instant::now();
-        let failure = match seam.worker(&running.half, pod, link.connection()) {
-            Err(error) => crate::chain(&error),
-            Ok(mut sdk) => {
-                running.attach(sdk.handle());
-                let pulse = pod.pulses.add(&name);
-                let outcome = tokio::select! {
-                    outcome = sdk.run() => outcome,
-                    never = pulse.beat_for_ever() => match never {},
-                };
-                match outcome {
-                    Ok(()) if running.is_ending() => return sdk.finalize().await,
-                    Ok(()) => "polling ended".to_owned(),
-                    Err(error) => {
-                        // Its pollers go on in the background unless they are told to stop; its tasks finish.
-                        sdk.handle().begin_shutdown();
-                        crate::chain(&error)
-                    }
-                }
-            }
-        };
-        if running.is_ending() {
-            return;
-        }
-        metrics::count(&pod.counters.rebuilds);
-        if began.elapsed() > Duration::from_mins(1) {
-            backoff.reset();
-        }
-        let pause = backoff.next();
-        tracing::warn!(
-            worker = name,
-            error = failure,
-            pause_ms = pause.as_millis(),
-            "the worker failed, making a new one"
-        );
-        tokio::select! {
-            () = tokio::time::sleep(pause) => {}
-            () = running.stop.cancelled() => {}
-        }
-    }
-}
-
-impl Running {
-    /// Polls no more, from now on; its tasks finish.
-    pub(crate) fn begin_shutdown(&self) {
-        let sdk = self.sdk();
-        self.ending.store(true, Ordering::Release);
-        if let Some(sdk) = sdk.as_ref() {
-            let _within = self.tasks.enter();
-            sdk.begin_shutdown();
-        }
-    }
-
-    /// Whether the server ends open polls by itself.
-    pub(crate) fn server_completes_polls(&self) -> bool {
-        self.sdk().as_ref().is_some_and(SdkHandle::server_completes_polls)
-    }
-
-    /// Moves the half to another connection.
-    pub(crate) fn replace_connection(&self, connection: Connection) -> Result<(), crate::core::Error> {
-        self.sdk()
-            .as_ref()
-            .map_or(Ok(()), |sdk| sdk.replace_connection(connection))
-    }
-
-    fn is_ending(&self) -> bool {
-        self.ending.load(Ordering::Acquire)
-    }
-
-    /// A new SDK Worker runs. Should the ending have begun meanwhile, it ends at once.
-    fn attach(&self, handle: SdkHandle) {
-        let mut sdk = self.sdk();
-        if self.is_ending() {
-            let _within = self.tasks.enter();
-            handle.begin_shutdown();
-        }
-        *sdk = Some(handle);
-    }
-
-    fn sdk(&self) -> MutexGuard<'_, Option<SdkHandle>> {
-        self.sdk.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl Link {
-    /// The connection in use.
-    pub(crate) fn connection(&self) -> Connection {
-        self.lock().0.clone()
-    }
-
-    /// The credentials in use.
-    pub(crate) fn credentials(&self) -> Credentials {
-        self.lock().1.clone()
-    }
-
-    /// From now on this connection is used.
-    pub(crate) fn replace(&self, connection: Connection, credentials: Credentials) {
-        *self.lock() = (connection, credentials);
-    }
-
-    fn lock(&self) -> MutexGuard<'_, (Connection, Credentials)> {
-        self.current.lock().unwrap_or_else(PoisonError::into_inner)
-    }
 }

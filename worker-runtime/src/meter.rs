@@ -13,7 +13,7 @@ use std::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU64, Ordering},
     },
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use prometheus::{
@@ -27,6 +27,7 @@ use temporalio_common::telemetry::metrics::{
 };
 
 use crate::{
+    calls::Calls,
     gate::TaskType,
     metrics::{counter, family, gauge, label},
     queues::{BOUNDS_MS, Queues},
@@ -36,6 +37,8 @@ const PREFIX: &str = "temporal_";
 const ACTIVITY_SCHEDULE_TO_START: &str = "temporal_activity_schedule_to_start_latency";
 const WORKFLOW_SCHEDULE_TO_START: &str = "temporal_workflow_task_schedule_to_start_latency";
 const POLLERS: &str = "temporal_num_pollers";
+/// Recorded when a call ends, whatever its result.
+const CALLS: [&str; 2] = ["temporal_request_latency", "temporal_long_request_latency"];
 
 /// Receives the SDK's metrics. Cheap to clone: all clones are one meter.
 #[derive(Clone)]
@@ -46,6 +49,7 @@ pub(crate) struct SdkMeter {
 
 struct Shared {
     queues: Arc<Queues>,
+    calls: Arc<Calls>,
     families: Mutex<BTreeMap<String, Arc<Family>>>,
 }
 
@@ -62,6 +66,8 @@ struct Family {
     kind: Kind,
     bounds: Vec<f64>,
     queues: Arc<Queues>,
+    /// Set for the two that are recorded when a call ends.
+    calls: Option<Arc<Calls>>,
     series: Mutex<BTreeMap<Labels, Arc<Series>>>,
 }
 
@@ -82,7 +88,7 @@ struct Bound {
 }
 
 impl SdkMeter {
-    pub(crate) fn new(queues: Arc<Queues>) -> Result<Self, prometheus::Error> {
+    pub(crate) fn new(queues: Arc<Queues>, calls: Arc<Calls>) -> Result<Self, prometheus::Error> {
         let desc = Desc::new(
             "temporal_sdk".to_owned(),
             "Metrics of the Temporal SDK".to_owned(),
@@ -92,6 +98,7 @@ impl SdkMeter {
         Ok(Self {
             shared: Arc::new(Shared {
                 queues,
+                calls,
                 families: Mutex::default(),
             }),
             desc,
@@ -116,6 +123,9 @@ impl SdkMeter {
                 kind,
                 bounds,
                 queues: Arc::clone(&self.shared.queues),
+                calls: CALLS
+                    .contains(&params.name.as_ref())
+                    .then(|| Arc::clone(&self.shared.calls)),
                 series: Mutex::default(),
             })
         });
@@ -203,6 +213,9 @@ impl Bound {
             count.fetch_add(1, Ordering::Relaxed);
         }
         self.add(value);
+        if let Some(calls) = &self.family.calls {
+            calls.ended(Instant::now());
+        }
         if let Some((task_type, queue)) = &self.queue {
             self.family.queues.schedule_to_start(*task_type, queue, value);
         }

@@ -33,6 +33,8 @@ pub(crate) struct Counters {
     pub(crate) failed_reloads: AtomicU64,
     /// SDK Workers made anew after they ended with an error.
     pub(crate) rebuilds: AtomicU64,
+    /// SDK Workers that handed over to a new one.
+    pub(crate) recycled: AtomicU64,
     /// Tasks of types that are not registered; shared with those who see tasks arrive.
     pub(crate) unregistered: Arc<AtomicU64>,
 }
@@ -126,79 +128,108 @@ impl Collector for RuntimeCollector {
     }
 
     fn collect(&self) -> Vec<MetricFamily> {
-        let pod = &self.pod;
-        let now = Instant::now();
-        let (mut inflight, mut oldest) = (Vec::new(), Vec::new());
-        for gate in pod.gates.all() {
-            let report = gate.report(1, now);
-            let labels = || vec![label("task_type", report.task_type.as_str())];
-            inflight.push(gauge(f64::from(report.used), labels()));
-            let age = report.running.first().map_or(0.0, |(_, age)| age.as_secs_f64());
-            oldest.push(gauge(age, labels()));
-        }
-        let stalls = pod
-            .pulses
-            .ages(now)
-            .into_iter()
-            .map(|(name, age)| gauge(age.as_secs_f64(), vec![label("thread", &name)]))
-            .collect();
-        let draining = if pod.readiness.is_draining() { 1.0 } else { 0.0 };
-        let counters = &pod.counters;
-        let value = |counter: &AtomicU64| counter.load(Ordering::Relaxed) as f64;
-        let exits = EXITS.all();
-        let exits = exits.map(|(reason, count)| counter(count as f64, vec![label("reason", reason)]));
-        vec![
-            family(
-                "temporal_fleet_runtime_child_exits_total",
-                "Child processes of pools that ended; alert on a rise of reason=\"crashed\"",
-                MetricType::COUNTER,
-                exits.to_vec(),
-            ),
-            family(
-                "temporal_fleet_runtime_inflight",
-                "Tasks running, per task type",
-                MetricType::GAUGE,
-                inflight,
-            ),
-            family(
-                "temporal_fleet_runtime_oldest_task_seconds",
-                "Age of the oldest running task, per task type",
-                MetricType::GAUGE,
-                oldest,
-            ),
-            family(
-                "temporal_fleet_runtime_thread_stall_seconds",
-                "Time since each worker thread last moved; alert above 5: workflow code blocks it",
-                MetricType::GAUGE,
-                stalls,
-            ),
-            family(
-                "temporal_fleet_runtime_draining",
-                "1 while the process accepts no new task",
-                MetricType::GAUGE,
-                vec![gauge(draining, Vec::new())],
-            ),
-            family(
-                "temporal_fleet_runtime_credential_reloads_total",
-                "Changed credential files, by outcome; alert on outcome=\"rejected\": the old credentials are still in use",
-                MetricType::COUNTER,
-                vec![
-                    counter(value(&counters.reloads), vec![label("outcome", "used")]),
-                    counter(value(&counters.failed_reloads), vec![label("outcome", "rejected")]),
-                ],
-            ),
-            family(
-                "temporal_fleet_runtime_unregistered_tasks_total",
-                "Tasks of types that this worker does not know, which fail and are tried again; alert on any: a deployment is missing code",
-                MetricType::COUNTER,
-                vec![counter(value(&counters.unregistered), Vec::new())],
-            ),
-            family(
-                "temporal_fleet_runtime_rebuilds_total",
-                "Workers made anew after an error that polling could not survive",
-                MetricType::COUNTER,
-                vec![counter(value(&counters.rebuilds), Vec::new())],
-            ),
-        ]
+        families(&self.pod, &EXITS.all(), Instant::now())
     }
 }
+
+/// All metrics of the runtime, as they are at this moment.
+fn families(pod: &Pod, exits: &[(&str, u64)], now: Instant) -> Vec<MetricFamily> {
+    let (mut inflight, mut oldest) = (Vec::new(), Vec::new());
+    for gate in pod.gates.all() {
+        let report = gate.report(1, now);
+        let labels = || vec![label("task_type", report.task_type.as_str())];
+        inflight.push(gauge(f64::from(report.used), labels()));
+        let age = report.running.first().map_or(0.0, |(_, age)| age.as_secs_f64());
+        oldest.push(gauge(age, labels()));
+    }
+    let stalls = pod
+        .pulses
+        .all(now)
+        .into_iter()
+        .map(|beat| gauge(beat.age.as_secs_f64(), vec![label("thread", &beat.thread)]))
+        .collect();
+    let workers = pod.workers.per_thread();
+    let workers = workers
+        .iter()
+        .map(|(thread, count)| gauge(f64::from(*count), vec![label("thread", thread)]));
+    let workers = workers.collect();
+    let draining = if pod.phases.is_serving() { 0.0 } else { 1.0 };
+    let counters = &pod.counters;
+    let value = |counter: &AtomicU64| counter.load(Ordering::Relaxed) as f64;
+    let exits = exits
+        .iter()
+        .map(|(reason, count)| counter(*count as f64, vec![label("reason", reason)]));
+    let drained_in = pod.phases.get().elapsed(now).unwrap_or_default();
+    vec![
+        family(
+            "temporal_fleet_runtime_child_exits_total",
+            "Child processes of pools that ended; alert on a rise of reason=\"crashed\"",
+            MetricType::COUNTER,
+            exits.collect(),
+        ),
+        family(
+            "temporal_fleet_runtime_inflight",
+            "Tasks running, per task type",
+            MetricType::GAUGE,
+            inflight,
+        ),
+        family(
+            "temporal_fleet_runtime_oldest_task_seconds",
+            "Age of the oldest running task, per task type",
+            MetricType::GAUGE,
+            oldest,
+        ),
+        family(
+            "temporal_fleet_runtime_workflow_thread_stall_seconds",
+            "Time since each worker thread last moved; alert above 5: workflow code blocks it, or async activities thread=\"tasks\"",
+            MetricType::GAUGE,
+            stalls,
+        ),
+        family(
+            "temporal_fleet_runtime_draining",
+            "1 while the process accepts no new task",
+            MetricType::GAUGE,
+            vec![gauge(draining, Vec::new())],
+        ),
+        family(
+            "temporal_fleet_runtime_drain_duration_seconds",
+            "Time since draining began, or that it took; 0 before",
+            MetricType::GAUGE,
+            vec![gauge(drained_in.as_secs_f64(), Vec::new())],
+        ),
+        family(
+            "temporal_fleet_runtime_credential_reloads_total",
+            "Changed credential files, by outcome; alert on outcome=\"rejected\": the old credentials are still in use",
+            MetricType::COUNTER,
+            vec![
+                counter(value(&counters.reloads), vec![label("outcome", "used")]),
+                counter(value(&counters.failed_reloads), vec![label("outcome", "rejected")]),
+            ],
+        ),
+        family(
+            "temporal_fleet_runtime_unregistered_tasks_total",
+            "Tasks of types that this worker does not know, which fail and are tried again; alert on any: a deployment is missing code",
+            MetricType::COUNTER,
+            vec![counter(value(&counters.unregistered), Vec::new())],
+        ),
+        family(
+            "temporal_fleet_runtime_rebuilds_total",
+            "SDK Workers made anew, by reason; alert on a rise of reason=\"failed\": polling did not survive an error",
+            MetricType::COUNTER,
+            vec![
+                counter(value(&counters.rebuilds), vec![label("reason", "failed")]),
+                counter(value(&counters.recycled), vec![label("reason", "recycled")]),
+            ],
+        ),
+        family(
+            "temporal_fleet_runtime_workers",
+            "SDK Workers in memory, per thread: more than one while one hands over to the next",
+            MetricType::GAUGE,
+            workers,
+        ),
+    ]
+}
+
+#[cfg(test)]
+#[path = "metrics_tests.rs"]
+mod tests;

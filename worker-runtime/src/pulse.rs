@@ -1,7 +1,9 @@
-//! The watchdog's pulses: one per worker thread, moved every [`BEAT`] by the thread's own event loop.
+//! The watchdog's pulses: one per worker thread and one of the runtime that activities share, moved every [`BEAT`] by the event loop
+//! that they belong to.
 //!
 //! Workflow code runs on the thread that polls, so a pulse that stands still means that workflow code blocks it, or that the machine
-//! gives us no CPU at all. Whether Temporal answers does not matter here: a lost connection must not kill a busy pod.
+//! gives us no CPU at all. The runtime's stands still when blocking code in `async` activities holds all of its threads. Whether
+//! Temporal answers does not matter here: a lost connection must not kill a busy pod.
 
 use std::{
     sync::{
@@ -11,11 +13,10 @@ use std::{
     time::{Duration, Instant},
 };
 
+use crate::executing::{Executing, Run};
+
 /// Time between two beats.
 pub(crate) const BEAT: Duration = Duration::from_millis(250);
-
-/// Beyond this age of a pulse the process counts as stuck.
-pub(crate) const STUCK: Duration = Duration::from_secs(20);
 
 /// All pulses of the process.
 #[derive(Debug)]
@@ -29,8 +30,19 @@ pub(crate) struct Pulses {
 pub(crate) struct Pulse {
     name: String,
     epoch: Instant,
+    executing: Executing,
     /// Milliseconds since `epoch`.
     last: AtomicU64,
+}
+
+/// A pulse at one moment.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Beat {
+    pub(crate) thread: String,
+    /// Time since the last beat.
+    pub(crate) age: Duration,
+    /// The workflow whose code runs.
+    pub(crate) run: Option<Run>,
 }
 
 impl Pulses {
@@ -41,11 +53,12 @@ impl Pulses {
         }
     }
 
-    /// Starts watching a thread.
-    pub(crate) fn add(&self, name: &str) -> Arc<Pulse> {
+    /// Starts watching a thread, which executes what `executing` says.
+    pub(crate) fn add(&self, name: &str, executing: Executing) -> Arc<Pulse> {
         let pulse = Arc::new(Pulse {
             name: name.to_owned(),
             epoch: self.epoch,
+            executing,
             last: AtomicU64::new(0),
         });
         pulse.beat(Instant::now());
@@ -55,22 +68,26 @@ impl Pulses {
         pulse
     }
 
-    /// Name and age of each pulse.
-    pub(crate) fn ages(&self, now: Instant) -> Vec<(String, Duration)> {
+    /// All pulses.
+    pub(crate) fn all(&self, now: Instant) -> Vec<Beat> {
         let all = self.all.lock().unwrap_or_else(PoisonError::into_inner);
         let now = now.saturating_duration_since(self.epoch);
         all.iter()
             .filter_map(Weak::upgrade)
             .map(|pulse| {
                 let last = Duration::from_millis(pulse.last.load(Ordering::Relaxed));
-                (pulse.name.clone(), now.saturating_sub(last))
+                Beat {
+                    thread: pulse.name.clone(),
+                    age: now.saturating_sub(last),
+                    run: pulse.executing.now(),
+                }
             })
             .collect()
     }
 }
 
 impl Pulse {
-    fn beat(&self, now: Instant) {
+    pub(crate) fn beat(&self, now: Instant) {
         let since = now.saturating_duration_since(self.epoch).as_millis();
         self.last
             .store(u64::try_from(since).unwrap_or(u64::MAX), Ordering::Relaxed);
@@ -93,13 +110,18 @@ mod tests {
     fn age_counts_from_the_last_beat_and_ends_with_the_thread() {
         let epoch = Instant::now();
         let pulses = Pulses::new(epoch);
-        let pulse = pulses.add("w");
+        let pulse = pulses.add("w", Executing::default());
         pulse.beat(epoch + Duration::from_secs(5));
+        let beats = pulses.all(epoch + Duration::from_secs(12));
         assert_eq!(
-            pulses.ages(epoch + Duration::from_secs(12)),
-            [("w".to_owned(), Duration::from_secs(7))]
+            beats,
+            [Beat {
+                thread: "w".to_owned(),
+                age: Duration::from_secs(7),
+                run: None
+            }]
         );
         drop(pulse);
-        assert!(pulses.ages(epoch + Duration::from_mins(1)).is_empty());
+        assert!(pulses.all(epoch + Duration::from_mins(1)).is_empty());
     }
 }

@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use crate::{
     connect::{Connector, Credentials, Error},
-    lifecycle::{Link, Running},
+    half::Running,
+    link::Link,
     metrics::count,
     pod::Pod,
 };
@@ -52,7 +53,7 @@ async fn check(connector: &Connector, link: &Link, halves: &[Arc<Running>]) -> R
     let connection = connector.connect_once(&new).await?;
     link.replace(connection.clone(), new);
     for half in halves {
-        half.replace_connection(connection.clone())
+        half.replace_connection(&connection)
             .map_err(|error| Error::Settings(crate::chain(&error)))?;
     }
     Ok(true)

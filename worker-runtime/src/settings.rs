@@ -48,8 +48,34 @@ pub struct Settings {
     pub ports: Ports,
     /// How often credential files are compared with what is in use. Default 10 s.
     pub credential_poll: Duration,
+    /// One SDK Worker per queue instead of two; absent = as the program says.
+    pub combined: Option<bool>,
+    /// When SDK Workers that run activities are replaced.
+    pub recycling: Recycling,
+    /// When the watchdog speaks and `/livez` fails. Not a matter of the environment.
+    pub watchdog: Watchdog,
     /// Whether the process runs in a pod: logs are JSON then.
     pub in_pod: bool,
+}
+
+/// When an SDK Worker that runs activities is replaced by a new one, to free what it keeps: about 0.5 kB per activity.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Recycling {
+    /// After so many activities; absent = never. Default 100 000.
+    pub activities: Option<u64>,
+    /// After so much time; absent (the default) = never.
+    pub age: Option<Duration>,
+}
+
+/// Limits of the watchdog.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Watchdog {
+    /// A thread that stands still for so long is named in the log, with the workflow whose code it runs. 2 s.
+    pub tell_after: Duration,
+    /// A thread that stands still for longer makes `/livez` fail. 20 s.
+    pub stuck_after: Duration,
+    /// So long no call to Temporal may end while there is room for tasks; then `/livez` fails. Longer than any poll: 180 s.
+    pub silent_after: Duration,
 }
 
 /// Name and build ID of a Worker Deployment Version.
@@ -236,6 +262,9 @@ impl Settings {
                 health: read.number("TEMPORAL_FLEET_HEALTH_PORT", 1, u16::MAX, 9466),
             },
             credential_poll: Duration::from_secs(10),
+            combined: read.truth("TEMPORAL_FLEET_COMBINED"),
+            recycling: read.recycling(),
+            watchdog: Watchdog::default(),
             in_pod: read.get("POD_NAME").is_some() || read.get("KUBERNETES_SERVICE_HOST").is_some(),
         };
         settings.check(&mut read.problems);
@@ -289,6 +318,25 @@ impl Default for Options {
             max_heartbeat_throttle: Duration::from_mins(1),
             default_heartbeat_throttle: Duration::from_secs(30),
             sticky_timeout: Duration::from_secs(10),
+        }
+    }
+}
+
+impl Default for Recycling {
+    fn default() -> Self {
+        Self {
+            activities: Some(100_000),
+            age: None,
+        }
+    }
+}
+
+impl Default for Watchdog {
+    fn default() -> Self {
+        Self {
+            tell_after: Duration::from_secs(2),
+            stuck_after: Duration::from_secs(20),
+            silent_after: Duration::from_mins(3),
         }
     }
 }

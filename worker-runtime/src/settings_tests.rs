@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Deployment, InvalidSettings, Options, Pollers, Ports, QueueType, Settings};
+use super::{Deployment, InvalidSettings, Options, Pollers, Ports, QueueType, Recycling, Settings};
 
 fn settings(variables: &[(&str, &str)]) -> Result<Settings, InvalidSettings> {
     // A configuration file in the developer's home must not change the outcome.
@@ -30,6 +30,7 @@ fn without_variables_a_worker_serves_a_development_server() {
         }
     );
     assert_eq!(settings.graceful_shutdown, Duration::from_mins(1));
+    assert_eq!(settings.recycling, Recycling::default());
     assert!(!settings.in_pod);
 }
 
@@ -140,4 +141,32 @@ fn an_api_key_never_travels_in_the_clear_nor_into_a_message() {
     assert!(text.contains("TEMPORAL_TLS") && !text.contains("secret-key"), "{text}");
     let settings = settings(&[("TEMPORAL_API_KEY", "secret-key")]).expect("TLS is on by default");
     assert!(settings.connection.tls.is_none_or(|tls| tls.disabled != Some(true)));
+}
+
+#[test]
+fn shape_and_recycling_come_from_the_environment_if_it_names_them() {
+    let unset = settings(&[]).expect("defaults");
+    assert_eq!((unset.combined, unset.recycling), (None, Recycling::default()));
+    let set = settings(&[
+        ("TEMPORAL_FLEET_COMBINED", "True"),
+        ("TEMPORAL_FLEET_RECYCLE_AFTER_ACTIVITIES", "5000"),
+        ("TEMPORAL_FLEET_RECYCLE_AFTER_SECONDS", "3600"),
+    ])
+    .expect("valid");
+    let recycling = Recycling {
+        activities: Some(5_000),
+        age: Some(Duration::from_hours(1)),
+    };
+    assert_eq!((set.combined, set.recycling), (Some(true), recycling));
+    let off = settings(&[
+        ("TEMPORAL_FLEET_COMBINED", "0"),
+        ("TEMPORAL_FLEET_RECYCLE_AFTER_ACTIVITIES", "0"),
+    ])
+    .expect("valid");
+    let never = Recycling {
+        activities: None,
+        age: None,
+    };
+    assert_eq!((off.combined, off.recycling), (Some(false), never));
+    assert!(settings(&[("TEMPORAL_FLEET_COMBINED", "perhaps")]).is_err());
 }

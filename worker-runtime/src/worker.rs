@@ -5,7 +5,7 @@ use std::{
     process::ExitCode,
     sync::Arc,
     thread::JoinHandle,
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use temporalio_client::{ClientOptions, ConnectionOptions};
@@ -23,22 +23,24 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     activity,
+    calls::Calls,
     connect::{Connector, Customise},
     convert::Conversion,
     core,
     deadline::FORCED,
     dynamic::{DynamicActivities, DynamicWorkflow},
-    gate::TaskType,
     health::Readiness,
     layout,
     lifecycle::{self, Ended, Listeners, Plan},
     meter::SdkMeter,
     metrics::Counters,
+    phase::Phases,
     pod::{Half, Pod},
     pulse::Pulses,
     queues::Queues,
     register::{OnQueue, Registered, Registrations, Versioning},
     settings::{InvalidSettings, Ports, Problem, Settings},
+    workers::Workers,
 };
 
 /// A worker of a fleet: the workflows and activities it knows, and where it takes its settings from.
@@ -68,6 +70,8 @@ pub struct FleetWorker {
     problems: Vec<Problem>,
     conversion: Conversion,
     customise: Option<Customise>,
+    recycle_after: Option<Duration>,
+    combined: bool,
 }
 
 /// A worker could not start. The process should end with exit code 1.
@@ -124,6 +128,8 @@ impl FleetWorker {
             problems: Vec::new(),
             conversion: Conversion::default(),
             customise: None,
+            recycle_after: None,
+            combined: false,
         }
     }
 
@@ -235,6 +241,24 @@ impl FleetWorker {
         self
     }
 
+    /// One SDK Worker per queue instead of two, with eager activities: the server hands an activity that a workflow asks for to the
+    /// same process, in the answer to the workflow task, if a slot is free. The environment wins (`TEMPORAL_FLEET_COMBINED`).
+    ///
+    /// Saves a round trip per activity. In return workflow code that blocks its thread holds up activities too, and the server's rates
+    /// of the queue miss the eager ones.
+    pub const fn combined(mut self) -> Self {
+        self.combined = true;
+        self
+    }
+
+    /// Replaces the SDK Workers that run activities when they are so old, to free what they keep; the environment wins
+    /// (`TEMPORAL_FLEET_RECYCLE_AFTER_SECONDS`). No task is lost or cancelled by it. Without it only their number counts: see
+    /// [`crate::settings::Recycling`].
+    pub const fn recycle_after(mut self, age: Duration) -> Self {
+        self.recycle_after = Some(age);
+        self
+    }
+
     /// Changes how connections are made, after the settings were applied: a proxy, headers, a server within the process.
     pub fn customise_connection(mut self, change: impl Fn(&mut ConnectionOptions) + Send + Sync + 'static) -> Self {
         self.customise = Some(Arc::new(change));
@@ -299,6 +323,8 @@ impl FleetWorker {
             mut problems,
             conversion,
             customise,
+            recycle_after,
+            combined,
         } = self;
         if conversion.is_contradictory() {
             let problem = "is set beside a codec, payload converter or failure converter";
@@ -312,22 +338,33 @@ impl FleetWorker {
             activity::warn_of_default_names(&queue.name, &registered.of(&queue.name).activity_types());
         }
         let settings = Arc::new(settings);
+        let combined = settings.combined.unwrap_or(combined);
+        let mut recycling = settings.recycling;
+        recycling.age = recycling.age.or(recycle_after);
         let now = Instant::now();
-        let (gates, halves) = layout::layout(&settings, &queues, &registered, now);
-        let names = halves.iter().map(|half| (half.queue.clone(), half.task_type()));
-        let activity_halves = halves.iter().filter(|half| half.task_type() == TaskType::Activity);
-        let activity_queues = u32::try_from(activity_halves.count()).unwrap_or(u32::MAX);
+        let (gates, halves) = layout::layout(&settings, &queues, &registered, combined, now);
+        let names = halves
+            .iter()
+            .flat_map(|half| half.task_types().map(|task_type| (half.queue.clone(), task_type)));
+        let polling = halves.iter().filter(|half| half.polls_activities()).count();
+        let activity_queues = u32::try_from(polling).unwrap_or(u32::MAX);
         let pod = Arc::new(Pod {
             started: now,
             identity: settings.identity.clone(),
             queues: Arc::new(Queues::new(names)),
             gates,
             activity_queues,
+            phases: Phases::new(),
             readiness: Readiness::new(),
             pulses: Pulses::new(now),
+            calls: Arc::new(Calls::new(now)),
+            watchdog: settings.watchdog,
+            recycling,
+            workers: Workers::default(),
             counters: Counters::default(),
         });
-        let meter = SdkMeter::new(Arc::clone(&pod.queues)).map_err(|error| StartError::Sdk(error.to_string()))?;
+        let meter = SdkMeter::new(Arc::clone(&pod.queues), Arc::clone(&pod.calls))
+            .map_err(|error| StartError::Sdk(error.to_string()))?;
         let client_meter = core::client_meter(&meter).map_err(|error| StartError::Sdk(error.to_string()))?;
         tracing::info!(
             queues = ?halves.iter().map(Half::thread_name).collect::<Vec<_>>(),
@@ -374,6 +411,11 @@ impl WorkerHandle {
     /// The ports in use, also where the settings left the choice to the system.
     pub const fn ports(&self) -> Ports {
         self.ports
+    }
+
+    /// Whether the worker has ended: [`WorkerHandle::wait`] would return at once.
+    pub fn is_finished(&self) -> bool {
+        self.thread.is_finished()
     }
 
     /// Waits until the worker has ended. Blocks the thread.

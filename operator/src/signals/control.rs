@@ -105,6 +105,7 @@ fn worker_report(response: ReportResponse, now: Timestamp) -> WorkerReport {
         inflight,
         resources,
         reloads_credentials,
+        drain: _,
     } = response;
     let started = now.checked_sub(milliseconds(uptime_ms)).unwrap_or(now);
     let polled = queues

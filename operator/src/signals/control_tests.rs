@@ -3,6 +3,8 @@
 use std::net::Ipv4Addr;
 
 use fleet_proto::v1::worker_control_server::{WorkerControl, WorkerControlServer};
+use fleet_proto::v1::{DrainRequest, DrainResponse, WatchRequest};
+use futures::stream::Empty;
 use k8s_openapi::api::core::v1::Secret;
 use tokio::net::TcpListener;
 use tonic::transport::server::TcpIncoming;
@@ -29,6 +31,16 @@ impl WorkerControl for Pod {
             Some(token) if token == wanted.as_str() => Ok(Response::new(self.answer.clone())),
             _ => Err(Status::unauthenticated("no")),
         }
+    }
+
+    type WatchStream = Empty<Result<ReportResponse, Status>>;
+
+    async fn watch(&self, _: Request<WatchRequest>) -> Result<Response<Self::WatchStream>, Status> {
+        Err(Status::unimplemented("a pod of an earlier version"))
+    }
+
+    async fn drain(&self, _: Request<DrainRequest>) -> Result<Response<DrainResponse>, Status> {
+        Err(Status::unimplemented("a pod of an earlier version"))
     }
 }
 

@@ -9,7 +9,7 @@ use std::{
 
 use temporalio_common::envconfig::{ClientConfigProfile, LoadClientConfigProfileOptions, load_client_config_profile};
 
-use super::{Deployment, MAX_SLOTS, Pollers, Problem, QueueSettings};
+use super::{Deployment, MAX_SLOTS, Pollers, Problem, QueueSettings, Recycling};
 
 /// Reads variables one by one and remembers what was wrong.
 pub(super) struct Reader<'a> {
@@ -68,6 +68,28 @@ impl<'a> Reader<'a> {
         let problem = format!("{text:?} is not a number in that range");
         self.problem(name, problem, "0.001 to 1000000 tasks per second (default: no limit)");
         None
+    }
+
+    pub(super) fn truth(&mut self, name: &str) -> Option<bool> {
+        let text = self.get(name)?.trim().to_ascii_lowercase();
+        match text.as_str() {
+            "true" | "1" => Some(true),
+            "false" | "0" => Some(false),
+            _ => {
+                self.problem(name, format!("{text:?} is neither true nor false"), "true, false");
+                None
+            }
+        }
+    }
+
+    /// 0 = never.
+    pub(super) fn recycling(&mut self) -> Recycling {
+        let activities = self.number("TEMPORAL_FLEET_RECYCLE_AFTER_ACTIVITIES", 0, 1_000_000_000, 100_000);
+        let seconds = self.number("TEMPORAL_FLEET_RECYCLE_AFTER_SECONDS", 0, 31_536_000, 0);
+        Recycling {
+            activities: (activities > 0).then_some(activities),
+            age: (seconds > 0).then(|| Duration::from_secs(seconds)),
+        }
     }
 
     pub(super) fn pollers(&mut self, name: &str, least: u32) -> Option<Pollers> {

@@ -10,6 +10,7 @@ use std::{
 use fleet_worker::FleetWorker;
 
 use crate::{
+    control::{Operator, control_dir},
     fake::Frontend,
     support::{Activities, eventually, settings},
 };
@@ -30,6 +31,15 @@ fn child() {
             eventually("tasks flow", || frontend.state().completed > 20);
             println!("RUNNING");
         });
+    } else if case == "drained" {
+        let (directory, certificate) = control_dir("ending");
+        settings.control_dir = Some(directory);
+        settings.ports.control = free_port();
+        let operator = Operator::new(settings.ports.control, &certificate, "the-token");
+        std::thread::spawn(move || {
+            eventually("drained", || operator.drain().is_ok_and(|progress| progress.drained));
+            println!("DRAINED");
+        });
     } else {
         settings.graceful_shutdown = Duration::ZERO;
         settings.clean_up = Duration::from_millis(700);
@@ -46,6 +56,12 @@ fn child() {
         state.lost,
         state.handed_out - state.completed
     );
+}
+
+/// A port that was free a moment ago.
+fn free_port() -> u16 {
+    let listener = std::net::TcpListener::bind("[::]:0").expect("a port");
+    listener.local_addr().expect("its address").port()
 }
 
 fn start(case: &str) -> (Child, impl Iterator<Item = String>) {
@@ -82,6 +98,20 @@ fn sigterm_under_load_ends_cleanly_with_every_task_answered() {
     terminate(&child);
     let ended = lines.find(|line| line.contains("ENDED")).expect("it ended by itself");
     assert!(ended.contains("lost=0 open=0"), "{ended}");
+    assert!(
+        ended.contains(&format!("{:?}", std::process::ExitCode::SUCCESS)),
+        "{ended}"
+    );
+    child.wait().expect("gone");
+}
+
+#[test]
+fn a_drained_process_stays_until_sigterm() {
+    let (mut child, mut lines) = start("drained");
+    assert!(lines.any(|line| line.contains("DRAINED")));
+    assert!(child.try_wait().expect("a child").is_none(), "it stays");
+    terminate(&child);
+    let ended = lines.find(|line| line.contains("ENDED")).expect("it ended by itself");
     assert!(
         ended.contains(&format!("{:?}", std::process::ExitCode::SUCCESS)),
         "{ended}"

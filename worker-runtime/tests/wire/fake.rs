@@ -74,6 +74,12 @@ pub(crate) struct State {
     pub(crate) versions: BTreeSet<String>,
     /// Workflows.
     pub(crate) runs: Runs,
+    /// Activities that were handed out with the answer to a workflow task.
+    pub(crate) eager: usize,
+    /// The API key with each signal that was sent.
+    pub(crate) signals: Vec<Option<String>>,
+    /// Answer nothing at all.
+    pub(crate) silent: bool,
     stopping: bool,
 }
 
@@ -90,6 +96,8 @@ pub(crate) struct Task {
     pub(crate) details: Option<Payloads>,
     /// The run and the event that it belongs to.
     pub(crate) of: Option<(usize, i64)>,
+    /// To be handed out with the answer to the workflow task that asked for it.
+    pub(crate) eager: bool,
 }
 
 /// Counts a task as lost unless it arrived.
@@ -161,6 +169,7 @@ impl Frontend {
         {
             self.state().api_key = key.strip_prefix("Bearer ").map(str::to_owned);
         }
+        self.speaks().await;
         Ok(match request.rpc.as_str() {
             "GetSystemInfo" => GetSystemInfoResponse { ..Default::default() }.encode_to_vec(),
             "DescribeNamespace" => self.namespace()?.encode_to_vec(),
@@ -171,9 +180,13 @@ impl Frontend {
             }
             "RespondWorkflowTaskCompleted" => {
                 let tasks = self.runs(|runs| runs.completed(decode(&request)));
-                self.state().waiting.extend(tasks);
-                self.changed.notify_waiters();
-                RespondWorkflowTaskCompletedResponse::default().encode_to_vec()
+                self.dispatch(tasks).encode_to_vec()
+            }
+            "SignalWorkflowExecution" => {
+                let mut state = self.state();
+                let key = state.api_key.clone();
+                state.signals.push(key);
+                Vec::new()
             }
             "RespondWorkflowTaskFailed" => {
                 let request: RespondWorkflowTaskFailedRequest = decode(&request);
@@ -218,6 +231,38 @@ impl Frontend {
             }
             _ => Vec::new(),
         })
+    }
+
+    /// Waits while nothing is answered.
+    async fn speaks(&self) {
+        loop {
+            let changed = self.changed.notified();
+            tokio::pin!(changed);
+            changed.as_mut().enable();
+            if !self.state().silent {
+                return;
+            }
+            changed.await;
+        }
+    }
+
+    /// Hands out what is asked for eagerly, lets the rest wait for a poll.
+    fn dispatch(&self, tasks: Vec<Task>) -> RespondWorkflowTaskCompletedResponse {
+        let (eager, others): (Vec<Task>, Vec<Task>) = tasks.into_iter().partition(|task| task.eager);
+        let mut state = self.state();
+        state.waiting.extend(others);
+        state.eager += eager.len();
+        let activity_tasks = eager.into_iter().map(|task| {
+            let token = state.hand_out(&task);
+            started(task, token)
+        });
+        let activity_tasks = activity_tasks.collect();
+        drop(state);
+        self.changed.notify_waiters();
+        RespondWorkflowTaskCompletedResponse {
+            activity_tasks,
+            ..Default::default()
+        }
     }
 
     fn namespace(&self) -> Result<DescribeNamespaceResponse, Status> {
@@ -283,9 +328,7 @@ impl Frontend {
             let fits = |task: &Task| task.queue.is_none_or(|only| only == queue);
             let index = state.waiting.iter().position(fits)?;
             let task = state.waiting.remove(index)?;
-            state.handed_out += 1;
-            let token = state.handed_out.to_string().into_bytes();
-            state.running.insert(token.clone(), task.clone());
+            let token = state.hand_out(&task);
             Some((task, token))
         });
         let Some((task, token)) = taken.await else {
@@ -294,27 +337,7 @@ impl Frontend {
         let mut travelling = Travelling(self, false);
         tokio::time::sleep(TRAVEL).await;
         travelling.1 = true;
-        #[expect(clippy::disallowed_methods, reason = "a server stamps its tasks")]
-        let now = SystemTime::now();
-        PollActivityTaskQueueResponse {
-            activity_id: String::from_utf8_lossy(&token).into_owned(),
-            task_token: token,
-            workflow_namespace: "default".into(),
-            workflow_type: Some(WorkflowType { name: "W".into() }),
-            workflow_execution: Some(WorkflowExecution {
-                workflow_id: "w".into(),
-                run_id: "r".into(),
-            }),
-            activity_type: Some(ActivityType { name: task.activity }),
-            input: Some(Payloads { payloads: task.input }),
-            heartbeat_details: task.details,
-            attempt: task.attempt + 1,
-            scheduled_time: Some(now.into()),
-            current_attempt_scheduled_time: Some(now.into()),
-            started_time: Some(now.into()),
-            start_to_close_timeout: Duration::from_mins(1).try_into().ok(),
-            ..Default::default()
-        }
+        started(task, token)
     }
 
     /// Waits until `take` finds something, a worker shuts down, or the long poll is over.
@@ -339,6 +362,41 @@ impl Frontend {
                 () = &mut end => return None,
             }
         }
+    }
+}
+
+impl State {
+    /// A task leaves; its token.
+    fn hand_out(&mut self, task: &Task) -> Vec<u8> {
+        self.handed_out += 1;
+        let token = self.handed_out.to_string().into_bytes();
+        self.running.insert(token.clone(), task.clone());
+        token
+    }
+}
+
+/// The task as a worker gets it.
+fn started(task: Task, token: Vec<u8>) -> PollActivityTaskQueueResponse {
+    #[expect(clippy::disallowed_methods, reason = "a server stamps its tasks")]
+    let now = SystemTime::now();
+    PollActivityTaskQueueResponse {
+        activity_id: String::from_utf8_lossy(&token).into_owned(),
+        task_token: token,
+        workflow_namespace: "default".into(),
+        workflow_type: Some(WorkflowType { name: "W".into() }),
+        workflow_execution: Some(WorkflowExecution {
+            workflow_id: "w".into(),
+            run_id: "r".into(),
+        }),
+        activity_type: Some(ActivityType { name: task.activity }),
+        input: Some(Payloads { payloads: task.input }),
+        heartbeat_details: task.details,
+        attempt: task.attempt + 1,
+        scheduled_time: Some(now.into()),
+        current_attempt_scheduled_time: Some(now.into()),
+        started_time: Some(now.into()),
+        start_to_close_timeout: Duration::from_mins(1).try_into().ok(),
+        ..Default::default()
     }
 }
 

@@ -292,6 +292,7 @@ impl Runs {
                     activity: task.activity_type.unwrap_or_default().name,
                     input: task.input.unwrap_or_default().payloads,
                     of: Some((index, scheduled)),
+                    eager: task.request_eager_execution,
                     ..Task::default()
                 });
             }

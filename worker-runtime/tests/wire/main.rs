@@ -18,14 +18,20 @@
 )]
 
 mod activities;
+mod client;
 #[path = "../../examples/encryption/codec.rs"]
 mod codec;
+mod combined;
+mod control;
+mod drain;
 mod encryption;
 mod ending;
 mod fake;
 mod history;
 mod process;
+mod recycle;
 mod register;
 mod support;
+mod watchdog;
 mod worker;
 mod workflows;

@@ -4,14 +4,16 @@ use std::{
     collections::HashMap,
     io::{Read, Write},
     net::TcpStream,
-    sync::LazyLock,
+    sync::{Arc, LazyLock},
     time::{Duration, Instant},
 };
 
-use fleet_worker::{Settings, settings::Ports};
+use fleet_worker::{FleetWorker, Settings, WorkerHandle, settings::Ports};
 use temporalio_macros::activities;
 use temporalio_sdk::activities::{ActivityContext, ActivityError};
 use tokio::sync::Semaphore;
+
+use crate::fake::Frontend;
 
 /// Lets `waits` activities end, one per permit.
 pub(crate) static GO_ON: LazyLock<Semaphore> = LazyLock::new(|| Semaphore::new(0));
@@ -67,13 +69,39 @@ pub(crate) fn settings(variables: &[(&str, &str)]) -> Settings {
     settings
 }
 
+/// A worker with the activities of the tests on queue "q".
+pub(crate) fn spawn(frontend: &Arc<Frontend>, settings: Settings) -> WorkerHandle {
+    FleetWorker::from_settings(settings)
+        .default_queue("q")
+        .activities(Activities)
+        .customise_connection(frontend.customise())
+        .spawn()
+        .expect("started")
+}
+
 /// Waits until something holds; fails the test after ten seconds.
-pub(crate) fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
+pub(crate) fn eventually(what: &str, holds: impl FnMut() -> bool) {
+    within(Duration::from_secs(10), what, holds);
+}
+
+/// Waits until something holds; fails the test after so long.
+pub(crate) fn within(patience: Duration, what: &str, mut holds: impl FnMut() -> bool) {
     let began = Instant::now();
     while !holds() {
-        assert!(began.elapsed() < Duration::from_secs(10), "never happened: {what}");
+        assert!(began.elapsed() < patience, "never happened: {what}");
         std::thread::sleep(Duration::from_millis(5));
     }
+}
+
+/// A whole number on the metrics page, by the name of its series without the prefix of the runtime; 0 if it is not there.
+pub(crate) fn value(worker: &WorkerHandle, series: &str) -> u64 {
+    let page = get(worker.ports().metrics, "/metrics").1;
+    let value = |line: &str| {
+        let line = line.strip_prefix("temporal_fleet_runtime_")?;
+        line.strip_prefix(series)?.strip_prefix(' ').map(str::to_owned)
+    };
+    let value = page.lines().find_map(value);
+    value.map_or(0, |value| value.parse().expect("a whole number"))
 }
 
 /// Status and body of a GET request to this machine.

@@ -2,62 +2,15 @@
 
 use std::{sync::Arc, time::Instant};
 
-use fleet_proto::v1::{ReportRequest, ReportResponse, TaskType, worker_control_client::WorkerControlClient};
-use fleet_worker::{Ended, FleetWorker, Settings, WorkerHandle};
-use tonic::{
-    Code, Request, Status,
-    transport::{Certificate, Channel, ClientTlsConfig},
-};
+use fleet_proto::v1::TaskType;
+use fleet_worker::{Ended, FleetWorker};
+use tonic::Code;
 
 use crate::{
+    control::{Operator, control_dir},
     fake::Frontend,
-    support::{Activities, GO_ON, eventually, get, settings},
+    support::{Activities, GO_ON, eventually, get, settings, spawn},
 };
-
-fn spawn(frontend: &Arc<Frontend>, settings: Settings) -> WorkerHandle {
-    FleetWorker::from_settings(settings)
-        .default_queue("q")
-        .activities(Activities)
-        .customise_connection(frontend.customise())
-        .spawn()
-        .expect("started")
-}
-
-/// A control directory as the operator mounts it; the certificate is its own authority.
-fn control_dir(name: &str) -> (std::path::PathBuf, String) {
-    let directory = std::env::temp_dir().join(format!("fleet-worker-{name}-{}", std::process::id()));
-    std::fs::create_dir_all(&directory).expect("a directory");
-    let made = rcgen::generate_simple_self_signed(vec!["f.control".to_owned()]).expect("a certificate");
-    std::fs::write(directory.join("tls.crt"), made.cert.pem()).expect("written");
-    std::fs::write(directory.join("tls.key"), made.signing_key.serialize_pem()).expect("written");
-    std::fs::write(directory.join("token"), "the-token\n").expect("written");
-    (directory, made.cert.pem())
-}
-
-/// One call of `Report`, as the operator makes it.
-fn report(port: u16, certificate: &str, token: &str) -> Result<ReportResponse, Status> {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .expect("a runtime");
-    runtime.block_on(async {
-        let tls = ClientTlsConfig::new()
-            .ca_certificate(Certificate::from_pem(certificate))
-            .domain_name("f.control");
-        let channel = Channel::from_shared(format!("https://127.0.0.1:{port}"))
-            .expect("an address")
-            .tls_config(tls)
-            .expect("TLS")
-            .connect()
-            .await
-            .map_err(|error| Status::unavailable(error.to_string()))?;
-        let mut request = Request::new(ReportRequest {});
-        request
-            .metadata_mut()
-            .insert("authorization", format!("Bearer {token}").parse().expect("a header"));
-        Ok(WorkerControlClient::new(channel).report(request).await?.into_inner())
-    })
-}
 
 #[test]
 fn a_pod_becomes_ready_and_reports_what_runs() {
@@ -78,12 +31,13 @@ fn a_pod_becomes_ready_and_reports_what_runs() {
     eventually("ready", || get(ports.health, "/readyz").0 == 200);
     assert_eq!(get(ports.health, "/livez").0, 200);
 
+    let operator = Operator::new(ports.control, &certificate, "the-token");
     frontend.schedule("waits", 3);
     eventually("both slots are used", || {
-        report(ports.control, &certificate, "the-token").is_ok_and(|report| report.inflight.len() == 2)
+        operator.report().is_ok_and(|report| report.inflight.len() == 2)
     });
     let began = Instant::now();
-    let full = report(ports.control, &certificate, "the-token").expect("a report");
+    let full = operator.report().expect("a report");
     assert!(began.elapsed().as_millis() < 1_000, "slow: {:?}", began.elapsed());
     let slots = full
         .slots
@@ -101,12 +55,14 @@ fn a_pod_becomes_ready_and_reports_what_runs() {
     let histogram = queue.schedule_to_start.as_ref().expect("a histogram");
     assert_eq!(histogram.counts.len(), histogram.bounds_ms.len() + 1);
     assert_eq!(histogram.counts.iter().sum::<u64>(), 2);
-    let refused = report(ports.control, &certificate, "another").expect_err("a wrong token");
+    let refused = Operator::new(ports.control, &certificate, "another")
+        .report()
+        .expect_err("a wrong token");
     assert_eq!(refused.code(), Code::Unauthenticated);
 
     GO_ON.add_permits(3);
     eventually("all three are completed", || frontend.state().completed == 3);
-    let after = report(ports.control, &certificate, "the-token").expect("a report");
+    let after = operator.report().expect("a report");
     let slots = after
         .slots
         .iter()
