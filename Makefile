@@ -63,6 +63,7 @@ endef
 
 test-unit: ## what needs no cluster: units, properties, golden plans and manifests
 	cargo test -q --tests
+	cargo test -q --doc
 
 test-faults: $(if $(FOREIGN),$(HELM),setup images) ## all faults on a real cluster, the long ones too
 	$(USE_CLUSTER); cargo test -q --test faults -- --test-threads=1 --include-ignored
