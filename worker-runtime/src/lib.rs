@@ -86,6 +86,8 @@ mod pages {
     mod processes {}
     #[doc = include_str!("../../docs/worker/registration.md")]
     mod registration {}
+    #[doc = include_str!("../../docs/worker/tutorial.md")]
+    mod tutorial {}
     #[doc = include_str!("../../docs/worker/workflows.md")]
     mod workflows {}
 }
