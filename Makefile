@@ -3,7 +3,7 @@
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup demo down cluster-up cluster-down test test-unit test-faults test-python dev-server lint audit images image-python generate fmt clean
+.PHONY: help setup demo down cluster-up cluster-down test test-unit test-faults test-python bench-runtime dev-server lint audit images image-python generate fmt clean
 
 CACHE := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/temporal-fleet
 HELM := $(CACHE)/bin/helm
@@ -75,6 +75,10 @@ test-python: $(if $(FOREIGN),$(HELM),setup images image-python) ## the Python ex
 	$(PIP)
 	cd $(PYTHON) && PYTHONPATH=$(PYTHON_SITE) python3 -m unittest
 	$(USE_CLUSTER); cargo test -q --test python
+
+bench-runtime: $(TEMPORAL_SERVER) images ## the Rust runtime against the bare SDK and the Python worker: a table, and target/bench/runtime.json (~20 min)
+	$(PIP)
+	cargo run -q --bin bench-runtime -- --python-site $(PYTHON_SITE) $(BENCH_ARGS)
 
 dev-server: $(TEMPORAL_SERVER) ## a Temporal server at localhost:7233 for workers on this machine, until it is told to end; keeps nothing
 	@cargo run -q --bin dev-server

@@ -2,6 +2,7 @@
 //! here links the operator: what it does is seen through the Kubernetes API, Temporal's API and metrics, as users see it.
 
 pub mod bed;
+pub mod bench;
 pub mod clock;
 pub mod cluster;
 pub mod demo;
