@@ -21,7 +21,7 @@ use crate::{dev_server::DevServer, fleet::metrics::Scrape, image::catalog, load:
 
 /// Tasks of each workflow: its start, an activity, its end.
 const TASKS: f64 = 3.0;
-/// Primes are counted below this number: about 50 ms of Python.
+/// Primes are counted below this number: some tens of milliseconds of Python.
 const BELOW: u64 = 40_000;
 /// Before anything is measured.
 const WARM_UP: usize = 30;
