@@ -65,7 +65,7 @@ impl Subject {
             .stdin(Stdio::null())
             .kill_on_drop(true)
             .spawn()
-            .with_context(|| format!("failed to run {:?}", command.as_std().get_program()))?;
+            .with_context(|| format!("failed to run {}", command.as_std().get_program().display()))?;
         let id = child.id().context("a process that has just started")?;
         let mut subject = Self { child, id };
         while !get(port, path)
