@@ -3,10 +3,11 @@
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup demo down cluster-up cluster-down test test-unit test-faults test-python test-python-unit lint audit images image-python generate fmt clean
+.PHONY: help setup demo down cluster-up cluster-down test test-unit test-faults test-python test-python-unit bench-runtime dev-server lint audit images image-python generate fmt clean
 
 CACHE := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/temporal-fleet
 HELM := $(CACHE)/bin/helm
+TEMPORAL_SERVER := $(CACHE)/bin/temporal-server
 DENY := $(CACHE)/cargo-deny/bin/cargo-deny
 MUSL := x86_64-unknown-linux-musl
 # Where the local cluster serves Temporal.
@@ -14,6 +15,7 @@ TEMPORAL := 10.96.0.20:7233
 # CARGO_TARGET_DIR is Cargo's own variable for a target directory elsewhere.
 IMAGES := $(or $(CARGO_TARGET_DIR),target)/images
 PYTHON := examples/python
+PIP = python3 -m pip install -q --disable-pip-version-check --require-hashes --upgrade --target $(PYTHON_SITE) -r $(PYTHON)/requirements.txt
 PYTHON_SITE := $(or $(CARGO_TARGET_DIR),$(CURDIR)/target)/python
 # No command names a package: Cargo then compiles every dependency once, with one set of features, for all of them.
 CLUSTER := cargo run -q --bin local-cluster --
@@ -31,7 +33,7 @@ endif
 USE_CLUSTER = $(if $(FOREIGN),true,exports=$$($(CLUSTER) up) && eval "$$exports")
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-13s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
 
 setup: ## install and build what the machine lacks: containerd, pinned Kubernetes, Temporal, Helm (root; once ~25 min)
 	@e2e/setup.sh >&2
@@ -59,10 +61,12 @@ cargo test -q --test cluster
 	TEMPORAL_TEST_ADDRESS=$(TEMPORAL) cargo test -q --test contract_server
 	cargo test -q --test faults -- --test-threads=1
 	cargo test -q --test pages
+	cargo test -q --test tutorial the_whole_page
 endef
 
 test-unit: ## what needs no cluster: units, properties, golden plans and manifests
 	cargo test -q --tests
+	cargo test -q --doc
 
 test-faults: $(if $(FOREIGN),$(HELM),setup images) ## all faults on a real cluster, the long ones too
 	$(USE_CLUSTER); cargo test -q --test faults -- --test-threads=1 --include-ignored
@@ -71,8 +75,15 @@ test-python: test-python-unit $(if $(FOREIGN),$(HELM),setup images image-python)
 	$(USE_CLUSTER); cargo test -q --test shared python
 
 test-python-unit: $(if $(FOREIGN),,setup) ## the Python example's unit tests
-	python3 -m pip install -q --disable-pip-version-check --require-hashes --upgrade --target $(PYTHON_SITE) -r $(PYTHON)/requirements.txt
+	$(PIP)
 	cd $(PYTHON) && PYTHONPATH=$(PYTHON_SITE) python3 -m unittest -q
+
+bench-runtime: $(TEMPORAL_SERVER) images ## the Rust runtime against the bare SDK and the Python worker: a table, and target/bench/runtime.json (~20 min)
+	$(PIP)
+	cargo run -q --bin bench-runtime -- --python-site $(PYTHON_SITE) $(BENCH_ARGS)
+
+dev-server: $(TEMPORAL_SERVER) ## a Temporal server at localhost:7233 for workers on this machine, until it is told to end; keeps nothing
+	@cargo run -q --bin dev-server
 
 lint: $(HELM) ## formatting, clippy, dependency arrows, generated files, chart
 	cargo fmt --all --check
@@ -104,7 +115,7 @@ fmt: ## format the code
 clean: ## remove build output; the cache of pinned tools stays
 	cargo clean
 
-$(HELM):
+$(HELM) $(TEMPORAL_SERVER) &:
 	e2e/tools/build $(CACHE)
 
 $(DENY):

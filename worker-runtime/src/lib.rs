@@ -81,3 +81,22 @@ pub(crate) fn chain(error: &dyn Error) -> String {
     text.truncate(cut);
     text
 }
+
+/// The pages for authors of workers: `cargo test --doc` compiles their code.
+#[cfg(doctest)]
+mod pages {
+    #[doc = include_str!("../../docs/worker/activities.md")]
+    mod activities {}
+    #[doc = include_str!("../../docs/worker/data.md")]
+    mod data {}
+    #[doc = include_str!("../../docs/worker/from-python.md")]
+    mod from_python {}
+    #[doc = include_str!("../../docs/worker/processes.md")]
+    mod processes {}
+    #[doc = include_str!("../../docs/worker/registration.md")]
+    mod registration {}
+    #[doc = include_str!("../../docs/worker/tutorial.md")]
+    mod tutorial {}
+    #[doc = include_str!("../../docs/worker/workflows.md")]
+    mod workflows {}
+}

@@ -28,37 +28,40 @@ pub async fn register(layout: &Layout, namespace: &str) -> Result<()> {
         &format!("Temporal namespace {namespace}"),
         Duration::from_mins(1),
         &needs,
-        || async {
-            let service = connect().await?.workflow_service();
-            let request = RegisterNamespaceRequest {
-                namespace: namespace.to_owned(),
-                workflow_execution_retention_period: RETENTION.try_into().ok(),
-                ..Default::default()
-            };
-            accept_existing(
-                service
-                    .clone()
-                    .register_namespace(Request::new(request))
-                    .await
-                    .map(drop),
-            )?;
-            let describe = DescribeNamespaceRequest {
-                namespace: namespace.to_owned(),
-                ..Default::default()
-            };
-            service
-                .clone()
-                .describe_namespace(Request::new(describe))
-                .await
-                .map(drop)
-                .map_err(|status| text(&status))
-        },
+        || async { try_register(&address(), namespace).await },
     )
     .await
 }
 
-async fn connect() -> std::result::Result<Connection, String> {
-    let url: Url = format!("http://{}", address())
+/// Registers a Temporal namespace at a frontend (`host:port`) unless it is there. One try: an error says what is not ready yet.
+pub(crate) async fn try_register(address: &str, namespace: &str) -> std::result::Result<(), String> {
+    let service = connect(address).await?.workflow_service();
+    let request = RegisterNamespaceRequest {
+        namespace: namespace.to_owned(),
+        workflow_execution_retention_period: RETENTION.try_into().ok(),
+        ..Default::default()
+    };
+    accept_existing(
+        service
+            .clone()
+            .register_namespace(Request::new(request))
+            .await
+            .map(drop),
+    )?;
+    let describe = DescribeNamespaceRequest {
+        namespace: namespace.to_owned(),
+        ..Default::default()
+    };
+    service
+        .clone()
+        .describe_namespace(Request::new(describe))
+        .await
+        .map(drop)
+        .map_err(|status| text(&status))
+}
+
+async fn connect(address: &str) -> std::result::Result<Connection, String> {
+    let url: Url = format!("http://{address}")
         .parse()
         .map_err(|error| format!("{error:?}"))?;
     let options = ConnectionOptions::new(url)
@@ -87,7 +90,7 @@ fn text(status: &Status) -> String {
 
 /// Whether the frontend serves, or why not.
 pub async fn serving() -> Result<()> {
-    connect()
+    connect(&address())
         .await
         .map(drop)
         .map_err(|error| Error::Refused(format!("Temporal at {}: {error}", address())))

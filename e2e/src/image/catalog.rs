@@ -77,7 +77,7 @@ pub fn target_dir() -> PathBuf {
 }
 
 /// The root of this workspace: examples lie there.
-pub(super) fn source_tree() -> PathBuf {
+pub(crate) fn source_tree() -> PathBuf {
     let package = Path::new(env!("CARGO_MANIFEST_DIR"));
     package.parent().unwrap_or(package).to_owned()
 }
@@ -85,8 +85,27 @@ pub(super) fn source_tree() -> PathBuf {
 /// Builds the static binaries of operator and sample worker with cargo: one profile and one call, so that what both need is
 /// compiled once.
 pub fn build_binaries() -> Result<(), Error> {
-    let args = "build --profile image --target x86_64-unknown-linux-musl -p fleet-operator -p fleet-worker \
-                --bin temporal-fleet-operator --example data_processing";
+    build("--bin temporal-fleet-operator --example data_processing")
+}
+
+/// Builds the program that the benchmark of the runtime starts, as the images are built.
+pub fn build_bench_worker() -> Result<(), Error> {
+    build("--example data_processing --example bench_worker")
+}
+
+/// Where that program is.
+pub fn bench_worker() -> Result<PathBuf, Error> {
+    found(musl(&target_dir()).join("examples/bench_worker"), "bench-runtime")
+}
+
+/// The sample worker's static binary.
+pub fn sample_worker_binary() -> Result<PathBuf, Error> {
+    found(musl(&target_dir()).join("examples/data_processing"), "images")
+}
+
+fn build(what: &str) -> Result<(), Error> {
+    let args =
+        format!("build --profile image --target x86_64-unknown-linux-musl -p fleet-operator -p fleet-worker {what}");
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
     let mut command = Command::new(cargo);

@@ -1,0 +1,85 @@
+//! The two sides: the same workflow and activity, served by this runtime and by the bare SDK, both as their documentation shows.
+
+use std::{collections::HashMap, error::Error, time::Duration};
+
+use fleet_worker::{FleetWorker, Settings, settings::Ports};
+use temporalio_client::{Client, ClientOptions, Connection, ConnectionOptions, Url};
+use temporalio_macros::{activities, workflow, workflow_methods};
+use temporalio_sdk::{
+    ActivityOptions, Worker, WorkerOptions, WorkflowContext, WorkflowResult,
+    activities::{ActivityContext, ActivityError},
+    runtime::{Runtime, RuntimeOptions},
+};
+
+use crate::drive::{Customise, Drive, Plan};
+
+const QUEUE: &str = "bench";
+
+pub(crate) struct Work;
+
+#[activities]
+impl Work {
+    #[activity(name = "step")]
+    async fn step(_: ActivityContext, order: String) -> Result<String, ActivityError> {
+        Ok(order)
+    }
+}
+
+#[workflow]
+#[derive(Default)]
+pub(crate) struct Order;
+
+#[workflow_methods]
+impl Order {
+    #[run(name = "Order")]
+    pub(crate) async fn run(ctx: &mut WorkflowContext<Self>, order: String) -> WorkflowResult<String> {
+        let options = ActivityOptions::start_to_close_timeout(Duration::from_secs(30));
+        Ok(ctx.execute_activity(Work::step, order, options).await?)
+    }
+}
+
+/// Measures one side.
+pub(crate) fn run(side: &str, plan: Plan) -> Result<String, Box<dyn Error>> {
+    let (drive, customise) = Drive::new();
+    if side == "fleet" {
+        let mut settings = Settings::from_variables(&HashMap::new())?;
+        settings.ports = Ports {
+            metrics: 0,
+            control: 0,
+            health: 0,
+        };
+        let _worker = FleetWorker::from_settings(settings)
+            .default_queue(QUEUE)
+            .workflow::<Order>()
+            .activities(Work)
+            .customise_connection(customise)
+            .spawn()?;
+        return Ok(drive.measure(plan)?.to_string());
+    }
+    std::thread::Builder::new()
+        .name("bare".to_owned())
+        .spawn(move || bare(customise).unwrap_or_else(|error| panic!("the bare worker: {error}")))?;
+    Ok(drive.measure(plan)?.to_string())
+}
+
+/// A worker of the SDK alone, with all its defaults.
+fn bare(customise: Customise) -> Result<(), Box<dyn Error>> {
+    let tokio = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    tokio.block_on(async {
+        let mut options = ConnectionOptions::new(Url::parse("http://localhost:7233")?)
+            .identity("bare")
+            .build();
+        customise(&mut options);
+        let client = Client::new(
+            Connection::connect(options).await?,
+            ClientOptions::new("default").build(),
+        )?;
+        let runtime = Runtime::from_current_tokio(RuntimeOptions::default())?;
+        let options = WorkerOptions::new(QUEUE)
+            .register_workflow::<Order>()?
+            .register_activities(Work)
+            .build();
+        Worker::new(&runtime, client, options)?.run().await?;
+        Ok(())
+    })
+}
