@@ -3,7 +3,7 @@
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup demo down cluster-up cluster-down test test-unit test-faults test-python lint audit images image-python generate fmt clean
+.PHONY: help setup demo down cluster-up cluster-down test test-unit test-faults test-worker test-python lint audit images image-python generate fmt clean
 
 CACHE := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/temporal-fleet
 HELM := $(CACHE)/bin/helm
@@ -15,6 +15,8 @@ TEMPORAL := 10.96.0.20:7233
 IMAGES := $(or $(CARGO_TARGET_DIR),target)/images
 PYTHON := examples/python
 PYTHON_SITE := $(or $(CARGO_TARGET_DIR),$(CURDIR)/target)/python
+# The Python SDK, as the requirements of the example pin it.
+PYTHON_SDK = python3 -m pip install -q --disable-pip-version-check --require-hashes --upgrade --target $(PYTHON_SITE) -r $(PYTHON)/requirements.txt
 CLUSTER := cargo run -q -p fleet-e2e --bin local-cluster --
 export PATH := $(CACHE)/bin:$(PATH)
 
@@ -67,8 +69,13 @@ test-unit: ## what needs no cluster: units, properties, golden plans and manifes
 test-faults: $(if $(FOREIGN),$(HELM),setup images) ## all faults on a real cluster, the long ones too
 	$(USE_CLUSTER); cargo test -q -p fleet-e2e --test faults -- --test-threads=1 --include-ignored
 
+# Most of these tests wait most of the time.
+test-worker: setup ## the worker runtime on a real Temporal server, without a cluster; with the Python SDK as its peer
+	$(PYTHON_SDK)
+	PYTHON_SITE=$(PYTHON_SITE) cargo test -q --test server -- --test-threads=8
+
 test-python: $(if $(FOREIGN),$(HELM),setup images image-python) ## the Python example: its unit tests, then its fleet on a real cluster
-	python3 -m pip install -q --disable-pip-version-check --require-hashes --upgrade --target $(PYTHON_SITE) -r $(PYTHON)/requirements.txt
+	$(PYTHON_SDK)
 	cd $(PYTHON) && PYTHONPATH=$(PYTHON_SITE) python3 -m unittest
 	$(USE_CLUSTER); cargo test -q -p fleet-e2e --test python
 
