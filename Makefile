@@ -99,6 +99,7 @@ image-python: ## the Python example's OCI archive under target/images (root; onc
 
 generate: ## write the generated files: custom resource definitions, their copies in the chart, reference tables
 	cargo run -q -p fleet-crds --bin crdgen
+	UPDATE_DOCS=1 cargo test -q --test features
 
 fmt: ## format the code
 	cargo fmt --all
