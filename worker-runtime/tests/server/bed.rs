@@ -178,7 +178,10 @@ pub(crate) async fn ending<W: HasWorkflowDefinition>(
             }
         }
     };
-    tokio::time::timeout(PATIENCE, waiting).await.expect("it ends")
+    match tokio::time::timeout(PATIENCE, waiting).await {
+        Ok(ended) => ended,
+        Err(_) => panic!("it never ends; what it waits for: {:?}", pending(handle).await),
+    }
 }
 
 /// All events of a run.
