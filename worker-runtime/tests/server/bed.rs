@@ -178,10 +178,10 @@ pub(crate) async fn ending<W: HasWorkflowDefinition>(
             }
         }
     };
-    match tokio::time::timeout(PATIENCE, waiting).await {
-        Ok(ended) => ended,
-        Err(_) => panic!("it never ends; what it waits for: {:?}", pending(handle).await),
+    if let Ok(ended) = tokio::time::timeout(PATIENCE, waiting).await {
+        return ended;
     }
+    panic!("it never ends; what it waits for: {:?}", pending(handle).await);
 }
 
 /// All events of a run.

@@ -7,11 +7,14 @@
 #![allow(
     dead_code,
     clippy::default_trait_access,
+    clippy::float_cmp,
     clippy::needless_pass_by_value,
     clippy::panic,
     clippy::ptr_arg,
     clippy::redundant_closure_for_method_calls,
+    clippy::single_match_else,
     clippy::too_many_lines,
+    clippy::type_complexity,
     clippy::unnecessary_wraps,
     clippy::unused_async,
     clippy::unused_self
