@@ -3,7 +3,7 @@
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup demo down cluster-up cluster-down test test-unit test-faults test-python test-python-unit bench-runtime dev-server lint audit images image-python generate fmt clean
+.PHONY: help setup demo down cluster-up cluster-down test test-unit test-faults test-worker test-python test-python-unit test-tutorial bench-runtime dev-server lint audit images image-python generate fmt clean
 
 CACHE := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/temporal-fleet
 HELM := $(CACHE)/bin/helm
@@ -15,6 +15,7 @@ TEMPORAL := 10.96.0.20:7233
 # CARGO_TARGET_DIR is Cargo's own variable for a target directory elsewhere.
 IMAGES := $(or $(CARGO_TARGET_DIR),target)/images
 PYTHON := examples/python
+# The Python SDK, as the requirements of the example pin it.
 PIP = python3 -m pip install -q --disable-pip-version-check --require-hashes --upgrade --target $(PYTHON_SITE) -r $(PYTHON)/requirements.txt
 PYTHON_SITE := $(or $(CARGO_TARGET_DIR),$(CURDIR)/target)/python
 # No command names a package: Cargo then compiles every dependency once, with one set of features, for all of them.
@@ -61,7 +62,6 @@ cargo test -q --test cluster
 	TEMPORAL_TEST_ADDRESS=$(TEMPORAL) cargo test -q --test contract_server
 	cargo test -q --test faults -- --test-threads=1
 	cargo test -q --test pages
-	cargo test -q --test tutorial the_whole_page
 endef
 
 test-unit: ## what needs no cluster: units, properties, golden plans and manifests
@@ -71,12 +71,20 @@ test-unit: ## what needs no cluster: units, properties, golden plans and manifes
 test-faults: $(if $(FOREIGN),$(HELM),setup images) ## all faults on a real cluster, the long ones too
 	$(USE_CLUSTER); cargo test -q --test faults -- --test-threads=1 --include-ignored
 
+# Most of these tests wait most of the time.
+test-worker: setup ## the worker runtime on a real Temporal server, without a cluster; with the Python SDK as its peer
+	$(PIP)
+	PYTHON_SITE=$(PYTHON_SITE) cargo test -q --test server -- --test-threads=8
+
 test-python: test-python-unit $(if $(FOREIGN),$(HELM),setup images image-python) ## the Python example: its unit tests, then its fleet on a real cluster
 	$(USE_CLUSTER); cargo test -q --test shared python
 
 test-python-unit: $(if $(FOREIGN),,setup) ## the Python example's unit tests
 	$(PIP)
 	cd $(PYTHON) && PYTHONPATH=$(PYTHON_SITE) python3 -m unittest -q
+
+test-tutorial: setup ## the tutorial for workers, word for word; brings the local cluster up and takes it down
+	cargo test -q --test tutorial -- --test-threads=1
 
 bench-runtime: $(TEMPORAL_SERVER) images ## the Rust runtime against the bare SDK and the Python worker: a table, and target/bench/runtime.json (~20 min)
 	$(PIP)
@@ -108,6 +116,7 @@ image-python: ## the Python example's OCI archive under target/images (root; onc
 generate: ## write the generated files: custom resource definitions, their copies in the chart, reference tables
 	cargo run -q --bin crdgen
 	cargo run -q --example reference
+	UPDATE_DOCS=1 cargo test -q --test features
 
 fmt: ## format the code
 	cargo fmt --all

@@ -3,7 +3,7 @@
 //! Owns the credentials in use. Their files are compared by content; a new API key is swapped in place, for a new certificate or CA a
 //! second connection is made and checked before any worker moves to it. What cannot be used is never used: the old stays.
 
-use std::{fmt, path::PathBuf, sync::Arc, time::Duration};
+use std::{error::Error as StdError, fmt, path::PathBuf, sync::Arc, time::Duration};
 
 use temporalio_client::{Connection, ConnectionOptions, errors::ClientConnectError};
 use temporalio_common::{
@@ -13,7 +13,7 @@ use temporalio_common::{
 };
 use tonic::{Code, Request, Status};
 
-use crate::{backoff::Backoff, health::Readiness, settings::Settings};
+use crate::{backoff::Backoff, health::Readiness, refusal::refusal, settings::Settings};
 
 /// Limit of one attempt to reach the server.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -38,9 +38,9 @@ pub(crate) struct Credentials {
 /// Contents of the certificate files.
 #[derive(Clone, PartialEq, Eq, Default)]
 pub(crate) struct TlsFiles {
-    client_cert: Option<Vec<u8>>,
-    client_key: Option<Vec<u8>>,
-    server_ca: Option<Vec<u8>>,
+    pub(crate) client_cert: Option<Vec<u8>>,
+    pub(crate) client_key: Option<Vec<u8>>,
+    pub(crate) server_ca: Option<Vec<u8>>,
 }
 
 impl fmt::Debug for Credentials {
@@ -58,12 +58,8 @@ pub(crate) enum Error {
     Empty(PathBuf),
     #[error("the connection settings cannot be used: {0}")]
     Settings(String),
-    // The SDK's error repeats its causes in debug form: only the innermost says something to a reader.
-    #[error("cannot connect to {address}: {}", innermost(.cause.as_ref()))]
-    Connect {
-        address: String,
-        cause: Box<ClientConnectError>,
-    },
+    #[error("cannot connect to {address}: {why}")]
+    Connect { address: String, why: String },
     #[error("no answer from {address} within {} s", CONNECT_TIMEOUT.as_secs())]
     Timeout { address: String },
     #[error("Temporal namespace {0:?} does not exist")]
@@ -72,12 +68,36 @@ pub(crate) enum Error {
     Namespace { name: String, source: Box<Status> },
 }
 
-fn innermost<'a>(error: &'a (dyn std::error::Error + 'static)) -> &'a (dyn std::error::Error + 'static) {
-    let mut error = error;
+/// The SDK's error repeats its causes in debug form: only the innermost says something to a reader.
+fn innermost(error: &ClientConnectError) -> String {
+    let mut error: &dyn StdError = match error {
+        ClientConnectError::SystemInfoCallError(status) => match status.source() {
+            Some(source) => source,
+            None => return format!("{}: {}", status.code(), status.message()),
+        },
+        other => other,
+    };
     while let Some(source) = error.source() {
         error = source;
     }
-    error
+    error.to_string()
+}
+
+/// Host, port and name of a server that is to be talked to over TLS. A proxy would have to be asked instead.
+fn tls_target(options: &ConnectionOptions) -> Option<(String, u16, String)> {
+    let tls = options
+        .tls_options
+        .as_ref()
+        .filter(|_| options.http_connect_proxy.is_none())?;
+    let host = options.target.host_str()?.trim_matches(['[', ']']).to_owned();
+    let port = options.target.port_or_known_default()?;
+    let name = tls.domain.clone().unwrap_or_else(|| host.clone());
+    Some((host, port, name))
+}
+
+/// Whether the server answered at all: then TLS is not what is wrong.
+fn is_answer(error: &ClientConnectError) -> bool {
+    matches!(error, ClientConnectError::SystemInfoCallError(status) if status.source().is_none())
 }
 
 impl Credentials {
@@ -151,11 +171,23 @@ impl Connector {
     pub(crate) async fn connect_once(&self, credentials: &Credentials) -> Result<Connection, Error> {
         let options = self.options(credentials)?;
         let address = options.target.to_string();
+        let tls = tls_target(&options);
         let connecting = async {
-            let connection = Connection::connect(options).await.map_err(|cause| Error::Connect {
-                address: address.clone(),
-                cause: Box::new(cause),
-            })?;
+            let connection = match Connection::connect(options).await {
+                Ok(connection) => connection,
+                Err(error) => {
+                    let refused = match tls {
+                        Some((host, port, name)) if !is_answer(&error) => {
+                            refusal(host, port, name, credentials.tls.clone()).await
+                        }
+                        _ => None,
+                    };
+                    return Err(Error::Connect {
+                        address: address.clone(),
+                        why: refused.unwrap_or_else(|| innermost(&error)),
+                    });
+                }
+            };
             self.check_namespace(&connection).await?;
             Ok(connection)
         };

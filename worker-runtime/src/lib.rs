@@ -31,6 +31,7 @@ mod pod;
 pub mod process;
 mod pulse;
 mod queues;
+mod refusal;
 mod register;
 mod reload;
 mod resources;

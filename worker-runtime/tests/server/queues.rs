@@ -1,0 +1,233 @@
+//! Queues, slots and versions on a real server.
+
+use std::{sync::Arc, time::Duration};
+
+use fleet_worker::{FleetWorker, Versioning};
+use temporalio_client::{Client, WorkflowHandle, WorkflowSignalOptions};
+use temporalio_common::{
+    HasWorkflowDefinition, UntypedWorkflow, data_converters::RawValue,
+    protos::temporal::api::workflowservice::v1::SetWorkerDeploymentCurrentVersionRequest,
+};
+use temporalio_macros::{activities, workflow, workflow_methods};
+use temporalio_sdk::{
+    ActivityOptions, SyncWorkflowContext, WorkflowContext, WorkflowResult,
+    activities::{ActivityContext, ActivityError},
+};
+use tonic::Request;
+
+use crate::{
+    bed::{Bed, end, eventually, result},
+    ending::{Together_, Work},
+    temporal::NAMESPACE,
+};
+
+struct Heavy;
+
+#[activities]
+impl Heavy {
+    #[activity(name = "lift")]
+    async fn lift(ctx: ActivityContext) -> Result<String, ActivityError> {
+        Ok(ctx.info().task_queue.clone())
+    }
+}
+
+/// Has an activity run on another queue.
+#[workflow]
+#[derive(Default)]
+struct Lifts;
+
+#[workflow_methods]
+impl Lifts {
+    #[run(name = "Lifts")]
+    async fn run(ctx: &mut WorkflowContext<Self>, queue: String) -> WorkflowResult<String> {
+        let options = ActivityOptions::with_start_to_close_timeout(Duration::from_mins(1))
+            .task_queue(queue)
+            .build();
+        Ok(ctx.execute_activity(Heavy::lift, (), options).await?)
+    }
+}
+
+#[tokio::test]
+async fn one_process_serves_several_queues_each_with_its_own_types() {
+    let bed = Bed::new("several").await;
+    let queues = r#"[{"name":"several"},{"name":"several-2"},{"name":"several-heavy","types":["Activity"]}]"#;
+    let (work, ..) = Work::closed();
+    let worker = bed
+        .worker_with(&[("TEMPORAL_FLEET_TASK_QUEUES", queues)])
+        .workflow::<Lifts>()
+        .activities(work)
+        .on_queue("several-heavy", |queue| queue.activities(Heavy))
+        .spawn()
+        .expect("started");
+    for queue in ["several", "several-2"] {
+        let handle = bed.start_on(queue, Lifts::run, "several-heavy".to_owned()).await;
+        assert_eq!(result(&handle).await, "several-heavy");
+    }
+    end(worker).await;
+}
+
+#[tokio::test]
+async fn no_more_tasks_run_at_once_than_there_are_slots() {
+    let bed = Bed::new("slots").await;
+    let (work, gate, running) = Work::closed();
+    let worker = bed
+        .worker_with(&[("TEMPORAL_FLEET_MAX_CONCURRENT_ACTIVITIES", "3")])
+        .workflow::<Together_>()
+        .activities(work)
+        .spawn()
+        .expect("started");
+    let handle = bed.start(Together_::run, 12).await;
+    eventually("all slots are used", async || running.now() == 3).await;
+    gate.add_permits(100);
+    assert_eq!(result(&handle).await, 78);
+    assert_eq!(running.most(), 3);
+    end(worker).await;
+}
+
+macro_rules! version {
+    ($name:ident, $text:literal) => {
+        #[workflow]
+        #[derive(Default)]
+        struct $name {
+            go: bool,
+        }
+
+        #[workflow_methods]
+        impl $name {
+            #[run(name = "Versioned")]
+            async fn run(ctx: &mut WorkflowContext<Self>) -> WorkflowResult<String> {
+                ctx.wait_condition(|state| state.go).await?;
+                Ok($text.to_owned())
+            }
+
+            #[signal(name = "go")]
+            fn go(&mut self, _: &mut SyncWorkflowContext<Self>) {
+                self.go = true;
+            }
+        }
+    };
+}
+
+version!(One, "one");
+version!(Two, "two");
+
+async fn make_current(bed: &Bed, deployment: &str, build: &str) {
+    eventually("the server knows the version", async || {
+        let request = SetWorkerDeploymentCurrentVersionRequest {
+            namespace: NAMESPACE.to_owned(),
+            deployment_name: deployment.to_owned(),
+            build_id: build.to_owned(),
+            identity: "test".to_owned(),
+            ..Default::default()
+        };
+        let mut service = bed.client.connection().workflow_service();
+        let answer = service
+            .set_worker_deployment_current_version(Request::new(request))
+            .await;
+        answer.inspect_err(|status| println!("{status}")).is_ok()
+    })
+    .await;
+}
+
+async fn go<W: HasWorkflowDefinition>(bed: &Bed, handle: &WorkflowHandle<Client, W>) {
+    let handle: WorkflowHandle<Client, UntypedWorkflow> =
+        bed.client.get_workflow_handle(handle.info().workflow_id.clone());
+    let signal = temporalio_client::UntypedSignal::<UntypedWorkflow>::new("go");
+    let (input, options) = (RawValue::new(Vec::new()), WorkflowSignalOptions::default());
+    handle.signal(signal, input, options).await.expect("taken");
+}
+
+async fn two_versions(name: &str, versioning: Versioning) -> [String; 2] {
+    let bed = Bed::new(name).await;
+    let version = |build: &'static str| {
+        let variables = [("TEMPORAL_DEPLOYMENT_NAME", name), ("TEMPORAL_WORKER_BUILD_ID", build)];
+        bed.worker_with(&variables).versioning(versioning)
+    };
+    let first = version("1").workflow::<One>().spawn().expect("started");
+    make_current(&bed, name, "1").await;
+    let old = bed.start(One::run, ()).await;
+    eventually("the first version has begun it", async || {
+        crate::bed::history(&old).await.len() >= 4
+    })
+    .await;
+    let second = version("2").workflow::<Two>().spawn().expect("started");
+    make_current(&bed, name, "2").await;
+    let new = bed.start(Two::run, ()).await;
+    go(&bed, &old).await;
+    go(&bed, &new).await;
+    let results = [result(&old).await, result(&new).await];
+    end(first).await;
+    end(second).await;
+    results
+}
+
+#[tokio::test]
+async fn open_runs_stay_on_their_version_and_new_ones_take_the_current_one() {
+    assert_eq!(two_versions("pinned", Versioning::Pinned).await, ["one", "two"]);
+}
+
+#[tokio::test]
+async fn open_runs_move_to_the_current_version_if_the_worker_says_so() {
+    assert_eq!(two_versions("moving", Versioning::AutoUpgrade).await, ["two", "two"]);
+}
+
+/// Workers in the pool's own processes are tested on the fake frontend; here that results and failures pass a real server.
+mod pool {
+    use fleet_worker::process::{Failure, Pool};
+
+    use super::*;
+
+    #[test]
+    #[ignore = "run by the pool of the other test"]
+    fn child() {
+        fleet_worker::process::child(&[("halves", |child, input| match child.details() {
+            Some(done) => Ok([done, &input].concat()),
+            None => {
+                child.heartbeat(b"half ".to_vec())?;
+                Err(Failure::new("lost power"))
+            }
+        })]);
+    }
+
+    struct Pooled(Pool);
+
+    #[activities]
+    impl Pooled {
+        #[activity(name = "pooled")]
+        async fn pooled(self: Arc<Self>, ctx: ActivityContext, input: Vec<u8>) -> Result<Vec<u8>, ActivityError> {
+            self.0.run(&ctx, "halves", input).await
+        }
+    }
+
+    #[workflow]
+    #[derive(Default)]
+    struct Pools;
+
+    #[workflow_methods]
+    impl Pools {
+        #[run(name = "Pools")]
+        async fn run(ctx: &mut WorkflowContext<Self>, input: Vec<u8>) -> WorkflowResult<Vec<u8>> {
+            let options = ActivityOptions::start_to_close_timeout(Duration::from_mins(1));
+            Ok(ctx.execute_activity(Pooled::pooled, input, options).await?)
+        }
+    }
+
+    fn registered(worker: FleetWorker) -> FleetWorker {
+        let pool = Pool::new(1).args([
+            "--exact",
+            "queues::pool::child",
+            "--ignored",
+            "--nocapture",
+            "--test-threads=1",
+        ]);
+        worker.workflow::<Pools>().activities(Pooled(pool))
+    }
+
+    #[tokio::test]
+    async fn an_activity_in_a_child_process_goes_on_with_its_details_after_a_failure() {
+        let bed = Bed::new("pool").await;
+        let worker = registered(bed.worker()).spawn().expect("started");
+        assert_eq!(bed.run(Pools::run, b"done".to_vec()).await, b"half done");
+        end(worker).await;
+    }
+}
