@@ -480,7 +480,7 @@ const LIFECYCLE: &[Row] = &[
         "the same as a fleet of Python workers",
         "`examples/python`",
         "any image: see `examples/python/README.md`",
-        &["/e2e/tests/python.rs::a_python_fleet_follows_its_load_and_loses_no_task"],
+        &["/e2e/tests/shared/python.rs::a_python_fleet_follows_its_load_and_loses_no_task"],
     ),
 ];
 
@@ -498,14 +498,18 @@ const CONCURRENCY: &[Row] = &[
     row(
         "activities per second of a worker",
         "`max_activities_per_second`",
-        "**Gap.** The runtime does not read `TEMPORAL_FLEET_MAX_ACTIVITIES_PER_SECOND` yet",
-        &[],
+        "`TEMPORAL_FLEET_MAX_ACTIVITIES_PER_SECOND`, shared out among the pod's queues",
+        &["src/settings_tests.rs::a_pod_gets_all_that_the_operator_sets"],
     ),
     row(
         "activities per second of a queue",
         "`max_task_queue_activities_per_second`",
-        "**Gap.** The runtime does not read `TEMPORAL_FLEET_MAX_TASK_QUEUE_ACTIVITIES_PER_SECOND` yet",
-        &[],
+        "`TEMPORAL_FLEET_MAX_TASK_QUEUE_ACTIVITIES_PER_SECOND`; in a fleet the operator sets it at the server, once per queue",
+        &[
+            "src/settings_tests.rs::a_pod_gets_all_that_the_operator_sets",
+            "/operator/core/tests/plan.rs::the_rate_of_a_queue_is_set_once_changed_and_taken_back",
+            "/e2e/tests/shared/queues.rs::a_fleet_serves_all_its_queues",
+        ],
     ),
     row(
         "workflows kept in memory",
@@ -531,8 +535,8 @@ const CONCURRENCY: &[Row] = &[
     row(
         "how far heartbeats are batched",
         "`max_heartbeat_throttle_interval`",
-        "**Gap.** The SDK's own: 0.8 × heartbeat timeout, 30 s without one, at most 60 s",
-        &[],
+        "`TEMPORAL_FLEET_MAX_HEARTBEAT_THROTTLE_INTERVAL_SECONDS` (60), `TEMPORAL_FLEET_DEFAULT_HEARTBEAT_THROTTLE_INTERVAL_SECONDS` (30)",
+        &["src/settings_tests.rs::a_pod_gets_all_that_the_operator_sets"],
     ),
     row(
         "low schedule-to-start latency",
