@@ -278,7 +278,13 @@ pub const ALL: &[Entry] = &[
     entry(
         "temporal_fleet_task_queue_schedule_to_start_seconds",
         Kind::Histogram,
-        &["worker_namespace", "worker", "task_queue", "task_type"],
+        &[
+            "worker_namespace",
+            "worker",
+            "temporal_namespace",
+            "task_queue",
+            "task_type",
+        ],
         "Time from scheduling a task to a worker starting it, as the pods report it. Alert on a 99th percentile above the objective. Pods report buckets only: the sum is not known.",
     ),
     entry(
@@ -353,7 +359,7 @@ const REFERENCE: &str = "\
 
 <!-- Generated from operator/src/metrics/catalog.rs by `make generate`; do not edit. -->
 
-On port 8080, path `/metrics`. Seconds and ratios, never percent. Series of an object that was deleted are removed. What is not known has
+On port 9464, path `/metrics`. Seconds and ratios, never percent. Series of an object that was deleted are removed. What is not known has
 no series: missing is not zero.
 
 | metric | type | labels | meaning |
