@@ -138,7 +138,7 @@ async fn waiting_tasks_are_counted_and_age(
 ) {
     let queue = format!("waiting-{unique}");
     arrange.enqueue(namespace, &queue, 3).await;
-    let counted = eventually(temporal, endpoint, namespace, &queue, |state| {
+    let counted = eventually(temporal, endpoint, namespace, (&queue, TaskType::Workflow), |state| {
         state
             .stats
             .is_some_and(|stats| stats.backlog == 3 && stats.backlog_age_seconds > 0.0)
@@ -172,7 +172,7 @@ async fn a_poller_is_listed_under_its_identity(
 ) {
     let (queue, identity) = (format!("polled-{unique}"), format!("contract/{unique}"));
     arrange.poll(namespace, &queue, &identity).await;
-    let state = eventually(temporal, endpoint, namespace, &queue, |state| {
+    let state = eventually(temporal, endpoint, namespace, (&queue, TaskType::Workflow), |state| {
         state.pollers.iter().any(|poller| poller.identity == identity)
     })
     .await;
@@ -197,7 +197,7 @@ async fn a_limit_of_a_queue_is_kept_with_its_reason_and_removed(
     for per_second in [Some(2.5), Some(40.0), None] {
         let limit = QueueLimit {
             queue: queue.clone(),
-            task_type: TaskType::Workflow,
+            task_type: TaskType::Activity,
             per_second,
             reason: "the contract".to_owned(),
         };
@@ -209,7 +209,7 @@ async fn a_limit_of_a_queue_is_kept_with_its_reason_and_removed(
             per_second,
             reason: "the contract".to_owned(),
         });
-        eventually(temporal, endpoint, namespace, &queue, |state| {
+        eventually(temporal, endpoint, namespace, (&queue, TaskType::Activity), |state| {
             state.rate_limit == expected
         })
         .await;
@@ -221,13 +221,13 @@ async fn eventually(
     temporal: &dyn Temporal,
     endpoint: &Endpoint,
     namespace: &str,
-    queue: &str,
+    (queue, task_type): (&str, TaskType),
     expected: impl Fn(&QueueState) -> bool,
 ) -> QueueState {
     let until = tokio::time::Instant::now() + PATIENCE;
     loop {
         let state = temporal
-            .describe_queue(endpoint, namespace, queue, TaskType::Workflow)
+            .describe_queue(endpoint, namespace, queue, task_type)
             .await
             .expect("the queue answers");
         if expected(&state) {

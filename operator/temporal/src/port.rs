@@ -52,7 +52,7 @@ pub trait Temporal: Send + Sync {
         queue: &str,
     ) -> Result<Option<Vec<Heartbeat>>, Error>;
 
-    /// Sets or removes the rate limit of a queue, which wins over those that workers ask for. [`Error`] of a server before 1.29: it has
+    /// Sets or removes the rate limit of a queue of activities (a server refuses one for workflow tasks), which wins over those that workers ask for. [`Error`] of a server before 1.29: it has
     /// none.
     async fn limit_queue(&self, endpoint: &Endpoint, temporal_namespace: &str, limit: &QueueLimit)
     -> Result<(), Error>;
