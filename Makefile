@@ -52,7 +52,7 @@ cluster-down: ## take the local cluster down; caches stay
 
 test: test-unit test-python-unit $(if $(FOREIGN),$(HELM),setup images) ## unit tests, then everything on the real parts: kinds, chart, bad input, the loop, faults, the pages
 	$(if $(FOREIGN),,cargo test -q --test residue)
-	$(USE_CLUSTER); cargo test -q --test shared -- --test-threads=4
+	$(USE_CLUSTER); cargo test -q --test shared -- --test-threads=3
 	$(if $(FOREIGN),,$(LOCAL_TESTS))
 
 # What needs the local cluster: its guard, its Temporal, and faults that a cluster of yours should not meet. The last one ends with
