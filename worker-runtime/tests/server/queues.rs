@@ -5,8 +5,12 @@ use std::{sync::Arc, time::Duration};
 use fleet_worker::{FleetWorker, Versioning};
 use temporalio_client::{Client, WorkflowHandle, WorkflowSignalOptions};
 use temporalio_common::{
-    HasWorkflowDefinition, UntypedWorkflow, data_converters::RawValue,
-    protos::temporal::api::workflowservice::v1::SetWorkerDeploymentCurrentVersionRequest,
+    HasWorkflowDefinition, UntypedWorkflow,
+    data_converters::RawValue,
+    protos::temporal::api::{
+        enums::v1::RoutingConfigUpdateState,
+        workflowservice::v1::{DescribeWorkerDeploymentRequest, SetWorkerDeploymentCurrentVersionRequest},
+    },
 };
 use temporalio_macros::{activities, workflow, workflow_methods};
 use temporalio_sdk::{
@@ -125,6 +129,20 @@ async fn make_current(bed: &Bed, deployment: &str, build: &str) {
             .set_worker_deployment_current_version(Request::new(request))
             .await;
         answer.inspect_err(|status| println!("{status}")).is_ok()
+    })
+    .await;
+    // The queues hear of it a moment later.
+    eventually("the queues know the version", async || {
+        let request = DescribeWorkerDeploymentRequest {
+            namespace: NAMESPACE.to_owned(),
+            deployment_name: deployment.to_owned(),
+        };
+        let mut service = bed.client.connection().workflow_service();
+        let answer = service.describe_worker_deployment(Request::new(request)).await;
+        let info = answer
+            .ok()
+            .and_then(|answer| answer.into_inner().worker_deployment_info);
+        info.is_some_and(|info| info.routing_config_update_state() == RoutingConfigUpdateState::Completed)
     })
     .await;
 }
