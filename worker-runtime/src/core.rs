@@ -16,7 +16,7 @@ use temporalio_common::{
     worker::{WorkerDeploymentOptions, WorkerDeploymentVersion, WorkerTaskTypes},
 };
 use temporalio_sdk::{
-    Worker,
+    Worker, WorkerOptions,
     error::{WorkerCreateError, WorkerRunError},
     runtime::CoreWorker,
 };
@@ -27,7 +27,7 @@ use crate::{
     meter::SdkMeter,
     pod::{Half, Lanes, Pod},
     register::Registrations,
-    settings::{Deployment, Pollers, Settings},
+    settings::{Deployment, Options, Pollers, Settings},
 };
 
 mod tuner;
@@ -122,16 +122,11 @@ impl Seam {
         options.register_workflow_interceptors(vec![executing.interceptor()]);
         options.max_cached_workflows = settings.options.max_cached_workflows as usize;
         options.graceful_shutdown_period = Some(settings.graceful_shutdown);
-        options.max_heartbeat_throttle_interval = settings.options.max_heartbeat_throttle;
-        options.default_heartbeat_throttle_interval = settings.options.default_heartbeat_throttle;
-        options.sticky_queue_schedule_to_start_timeout = settings.options.sticky_timeout;
-        if activities.is_some() {
-            options.max_task_queue_activities_per_second = settings.options.max_task_queue_activities_per_second;
-            // Each SDK Worker limits itself.
-            let queues = f64::from(pod.activity_queues.max(1));
-            options.max_worker_activities_per_second =
-                settings.options.max_activities_per_second.map(|rate| rate / queues);
-        }
+        limit(
+            &mut options,
+            &settings.options,
+            activities.is_some().then_some(pod.activity_queues),
+        );
         if let Some(Deployment { name, build_id }) = &settings.deployment {
             let version = WorkerDeploymentVersion::builder()
                 .deployment_name(name)
@@ -169,6 +164,20 @@ impl Seam {
         let worker =
             Worker::new_from_core_options(Arc::clone(&core), self.client.clone(), options).map_err(Error::Create)?;
         Ok(SdkWorker { worker, core, intakes })
+    }
+}
+
+/// Rates and times of the concurrency table. `activity_queues` is how many queues of the pod share its rate; `None` where this SDK Worker
+/// polls no activities.
+fn limit(options: &mut WorkerOptions, wanted: &Options, activity_queues: Option<u32>) {
+    options.max_heartbeat_throttle_interval = wanted.max_heartbeat_throttle;
+    options.default_heartbeat_throttle_interval = wanted.default_heartbeat_throttle;
+    options.sticky_queue_schedule_to_start_timeout = wanted.sticky_timeout;
+    if let Some(queues) = activity_queues {
+        options.max_task_queue_activities_per_second = wanted.max_task_queue_activities_per_second;
+        // Each SDK Worker limits itself.
+        let share = |rate| rate / f64::from(queues.max(1));
+        options.max_worker_activities_per_second = wanted.max_activities_per_second.map(share);
     }
 }
 
@@ -264,5 +273,36 @@ fn behavior(pollers: Pollers) -> PollerBehavior {
             maximum: maximum as usize,
             initial: initial as usize,
         },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rates_and_times_reach_the_sdk_and_the_queues_of_a_pod_share_its_rate() {
+        let wanted = Options {
+            max_activities_per_second: Some(9.0),
+            max_task_queue_activities_per_second: Some(250.0),
+            max_heartbeat_throttle: Duration::from_secs(20),
+            default_heartbeat_throttle: Duration::from_secs(5),
+            sticky_timeout: Duration::from_secs(3),
+            ..Options::default()
+        };
+        let limited = |activity_queues| {
+            let mut options = WorkerOptions::new("q").build();
+            limit(&mut options, &wanted, activity_queues);
+            options
+        };
+        let options = limited(Some(3));
+        assert_eq!(options.max_worker_activities_per_second, Some(3.0));
+        assert_eq!(options.max_task_queue_activities_per_second, Some(250.0));
+        assert_eq!(options.max_heartbeat_throttle_interval, Duration::from_secs(20));
+        assert_eq!(options.default_heartbeat_throttle_interval, Duration::from_secs(5));
+        assert_eq!(options.sticky_queue_schedule_to_start_timeout, Duration::from_secs(3));
+        let workflows = limited(None);
+        assert_eq!(workflows.max_worker_activities_per_second, None);
+        assert_eq!(workflows.max_task_queue_activities_per_second, None);
     }
 }
