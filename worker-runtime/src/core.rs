@@ -235,13 +235,6 @@ impl SdkHandle {
         }
     }
 
-    /// Whether the server ends open polls at a shutdown, so that none has to be dropped.
-    pub(crate) fn server_completes_polls(&self) -> bool {
-        self.0
-            .upgrade()
-            .is_some_and(|core| core.get_namespace_capabilities().graceful_poll_shutdown())
-    }
-
     /// Moves polls, completions and heartbeats to another connection. Open polls end on the old one.
     pub(crate) fn replace_connection(&self, connection: Connection) -> Result<(), Error> {
         match self.0.upgrade() {

@@ -3,8 +3,12 @@
 //!
 //! Workflow halves begin their shutdown at once: their sticky runs go back to the server, and a workflow task lost with a dropped poll
 //! is dispatched again after its timeout (10 s). A lost activity would wait for its own timeout, so activity polls are
-//! dropped only when the process ends and that can hardly hit: the server ends polls by itself, or no task has come for a while. Else
-//! the gate is closed and the open polls run out first. A drain drops no activity poll at all: it has the time.
+//! dropped only when the process ends and that can hardly hit: no task has come for a while. Else the gate is closed and the open polls
+//! run out first. A drain drops no activity poll at all: it has the time.
+//!
+//! That a server ends the polls of a worker that shuts down (`worker_poll_complete_on_shutdown`) is no reason to skip this. It cancels
+//! each poll where it waits, and most wait in one partition of the queue for a task of another: a task that is being marked as started
+//! at that moment stays marked, and its answer goes to nobody.
 
 use std::{
     sync::Arc,
@@ -46,7 +50,7 @@ pub(crate) async fn stop_polling(halves: &[Arc<Running>], pod: &Pod) {
             let idle = gate
                 .since_last_start(lane, Instant::now())
                 .is_none_or(|since| since >= IDLE);
-            if !idle && !running.server_completes_polls() {
+            if !idle {
                 close(halves, pod);
                 if tokio::time::timeout(OPEN_POLLS, gate.polls_ended(lane)).await.is_err() {
                     tracing::info!(

@@ -200,11 +200,6 @@ impl Running {
         sdks.iter().for_each(SdkHandle::begin_shutdown);
     }
 
-    /// Whether the server ends open polls by itself.
-    pub(crate) fn server_completes_polls(&self) -> bool {
-        self.sdks().last().is_some_and(SdkHandle::server_completes_polls)
-    }
-
     /// Moves the half to another connection.
     pub(crate) fn replace_connection(&self, connection: &Connection) -> Result<(), crate::core::Error> {
         self.sdks()

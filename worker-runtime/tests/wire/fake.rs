@@ -235,11 +235,16 @@ impl Frontend {
 
     /// Waits while nothing is answered.
     async fn speaks(&self) {
+        self.until(|state| !state.silent).await;
+    }
+
+    /// Waits until the state is as wanted.
+    async fn until(&self, holds: impl Fn(&State) -> bool) {
         loop {
             let changed = self.changed.notified();
             tokio::pin!(changed);
             changed.as_mut().enable();
-            if !self.state().silent {
+            if holds(&self.state()) {
                 return;
             }
             changed.await;
@@ -335,9 +340,18 @@ impl Frontend {
             return PollActivityTaskQueueResponse::default();
         };
         let mut travelling = Travelling(self, false);
-        tokio::time::sleep(TRAVEL).await;
+        tokio::select! {
+            () = tokio::time::sleep(TRAVEL) => {}
+            // As a real server does to a poll that another partition forwarded.
+            () = self.ends_polls() => return PollActivityTaskQueueResponse::default(),
+        }
         travelling.1 = true;
         started(task, token)
+    }
+
+    /// Waits until the polls of a worker that shuts down are ended.
+    async fn ends_polls(&self) {
+        self.until(|state| state.stopping && state.completes_polls).await;
     }
 
     /// Waits until `take` finds something, a worker shuts down, or the long poll is over.
