@@ -18,9 +18,10 @@ use temporalio_common::protos::temporal::api::{
     namespace::v1::{NamespaceInfo, namespace_info::Capabilities},
     workflowservice::v1::{
         DescribeNamespaceResponse, GetSystemInfoResponse, PollActivityTaskQueueRequest, PollActivityTaskQueueResponse,
-        RecordActivityTaskHeartbeatRequest, RecordActivityTaskHeartbeatResponse, RespondActivityTaskCanceledRequest,
-        RespondActivityTaskCompletedRequest, RespondActivityTaskFailedRequest, RespondQueryTaskCompletedRequest,
-        RespondWorkflowTaskCompletedResponse, RespondWorkflowTaskFailedRequest,
+        PollWorkflowTaskQueueRequest, RecordActivityTaskHeartbeatRequest, RecordActivityTaskHeartbeatResponse,
+        RespondActivityTaskCanceledRequest, RespondActivityTaskCompletedRequest, RespondActivityTaskFailedRequest,
+        RespondQueryTaskCompletedRequest, RespondWorkflowTaskCompletedResponse, RespondWorkflowTaskFailedRequest,
+        ShutdownWorkerRequest,
     },
 };
 use tokio::sync::Notify;
@@ -80,7 +81,8 @@ pub(crate) struct State {
     pub(crate) signals: Vec<Option<String>>,
     /// Answer nothing at all.
     pub(crate) silent: bool,
-    stopping: bool,
+    /// Instance keys of the workers that said so.
+    stopping: BTreeSet<String>,
 }
 
 /// An activity, as a workflow schedules it.
@@ -175,7 +177,10 @@ impl Frontend {
             "DescribeNamespace" => self.namespace()?.encode_to_vec(),
             "PollActivityTaskQueue" => self.poll_activity(decode(&request)).await.encode_to_vec(),
             "PollWorkflowTaskQueue" => {
-                let task = self.wait(|state| state.runs.task()).await;
+                let PollWorkflowTaskQueueRequest {
+                    worker_instance_key, ..
+                } = decode(&request);
+                let task = self.wait(&worker_instance_key, |state| state.runs.task()).await;
                 task.unwrap_or_default().encode_to_vec()
             }
             "RespondWorkflowTaskCompleted" => {
@@ -225,7 +230,10 @@ impl Frontend {
                 Vec::new()
             }
             "ShutdownWorker" => {
-                self.state().stopping = true;
+                let ShutdownWorkerRequest {
+                    worker_instance_key, ..
+                } = decode(&request);
+                self.state().stopping.insert(worker_instance_key);
                 self.changed.notify_waiters();
                 Vec::new()
             }
@@ -329,7 +337,8 @@ impl Frontend {
                 state.versions.insert(version);
             }
         }
-        let taken = self.wait(|state| {
+        let worker = request.worker_instance_key;
+        let taken = self.wait(&worker, |state| {
             let fits = |task: &Task| task.queue.is_none_or(|only| only == queue);
             let index = state.waiting.iter().position(fits)?;
             let task = state.waiting.remove(index)?;
@@ -343,19 +352,14 @@ impl Frontend {
         tokio::select! {
             () = tokio::time::sleep(TRAVEL) => {}
             // As a real server does to a poll that another partition forwarded.
-            () = self.ends_polls() => return PollActivityTaskQueueResponse::default(),
+            () = self.until(|state| state.ends_polls(&worker)) => return PollActivityTaskQueueResponse::default(),
         }
         travelling.1 = true;
         started(task, token)
     }
 
-    /// Waits until the polls of a worker that shuts down are ended.
-    async fn ends_polls(&self) {
-        self.until(|state| state.stopping && state.completes_polls).await;
-    }
-
-    /// Waits until `take` finds something, a worker shuts down, or the long poll is over.
-    async fn wait<T>(&self, mut take: impl FnMut(&mut State) -> Option<T>) -> Option<T> {
+    /// Waits until `take` finds something, the worker shuts down, or the long poll is over.
+    async fn wait<T>(&self, worker: &str, mut take: impl FnMut(&mut State) -> Option<T>) -> Option<T> {
         let end = tokio::time::sleep(LONG_POLL);
         tokio::pin!(end);
         loop {
@@ -367,7 +371,7 @@ impl Frontend {
                 if let Some(taken) = take(&mut state) {
                     return Some(taken);
                 }
-                if state.stopping && state.completes_polls {
+                if state.ends_polls(worker) {
                     return None;
                 }
             }
@@ -380,6 +384,11 @@ impl Frontend {
 }
 
 impl State {
+    /// Whether the polls of this worker are ended.
+    fn ends_polls(&self, worker: &str) -> bool {
+        self.completes_polls && self.stopping.contains(worker)
+    }
+
     /// A task leaves; its token.
     fn hand_out(&mut self, task: &Task) -> Vec<u8> {
         self.handed_out += 1;
