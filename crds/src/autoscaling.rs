@@ -24,6 +24,9 @@ pub struct AutoscalingSpec {
     /// Most pods.
     #[schemars(range(min = 1, max = 10_000))]
     pub max_replicas: i32,
+    /// Headroom over what is foreseen: Cost none, Balanced up to 25 %, Latency up to 50 %, as past surprises ask for.
+    #[serde(default)]
+    pub profile: AutoscalingProfile,
     /// Objectives; the largest answer wins.
     #[serde(default)]
     pub targets: Targets,
@@ -75,12 +78,26 @@ impl AutoscalingMode {
     }
 }
 
+/// How much is kept ready for demand that nobody foresaw.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum AutoscalingProfile {
+    /// Nothing.
+    Cost,
+    /// What 90 % of the last hour's surprises needed, up to 25 %.
+    #[default]
+    Balanced,
+    /// What 98 % of the last hour's surprises needed, up to 50 %.
+    Latency,
+}
+
 /// What a fleet is sized for.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 // Rule 7
-#[x_kube(validation = Rule::new("self.scheduleToStart.enabled || self.cpuUtilization.enabled").message(
-    "at least one of scheduleToStart and cpuUtilization must be enabled; to stop scaling set autoscaling.mode: \"Off\""
+#[x_kube(validation = Rule::new(
+    "self.scheduleToStart.enabled || self.cpuUtilization.enabled || has(self.slotUtilization) || has(self.backlogPerReplica)"
+).message(
+    "at least one of scheduleToStart, cpuUtilization, slotUtilization and backlogPerReplica must be enabled; to stop scaling set autoscaling.mode: \"Off\""
 ))]
 pub struct Targets {
     /// Objective for the time from scheduling a task to a worker starting it.
@@ -89,6 +106,13 @@ pub struct Targets {
     /// Objective for the CPU use of the pods.
     #[serde(default)]
     pub cpu_utilization: CpuUtilizationTarget,
+    /// Objective for the share of busy slots; off if left out. Says nothing of pods whose CPU is full before their slots are.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub slot_utilization: Option<SlotUtilizationTarget>,
+    /// Waiting tasks per pod; off if left out. For fleets that come from a scaler by backlog.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = 1_000_000))]
+    pub backlog_per_replica: Option<i32>,
 }
 
 /// So many percent of the tasks start within so many seconds.
@@ -117,6 +141,15 @@ pub struct CpuUtilizationTarget {
     pub enabled: bool,
     /// Percent of the container's CPU limit, else of its request.
     #[serde(default = "default_percent")]
+    #[schemars(range(min = 10, max = 95))]
+    pub percent: i32,
+}
+
+/// Average share of busy slots, in percent.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct SlotUtilizationTarget {
+    /// Percent of the slots.
     #[schemars(range(min = 10, max = 95))]
     pub percent: i32,
 }

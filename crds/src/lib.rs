@@ -26,8 +26,8 @@ pub mod temporal_worker;
 pub mod worker_options;
 
 pub use autoscaling::{
-    AutoscalingMode, AutoscalingSpec, Behavior, CpuUtilizationTarget, ScaleDownBehavior, ScalingRule, ScalingRuleType,
-    ScheduleToStartTarget, SelectPolicy, Targets,
+    AutoscalingMode, AutoscalingProfile, AutoscalingSpec, Behavior, CpuUtilizationTarget, ScaleDownBehavior,
+    ScalingRule, ScalingRuleType, ScheduleToStartTarget, SelectPolicy, Targets,
 };
 pub use conditions::{ConditionType, Reason};
 pub use pod::{

@@ -148,7 +148,7 @@ pub struct AutoscalingStatus {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct TargetStatus {
-    /// ScheduleToStart or CpuUtilization.
+    /// ScheduleToStart, CpuUtilization, SlotUtilization or BacklogPerReplica.
     #[serde(rename = "type")]
     pub type_: TargetType,
     /// Measured value with its unit, or Unavailable.
@@ -172,6 +172,10 @@ pub enum TargetType {
     ScheduleToStart,
     /// CPU use of the pods.
     CpuUtilization,
+    /// Share of busy slots.
+    SlotUtilization,
+    /// Waiting tasks per pod.
+    BacklogPerReplica,
 }
 
 impl TargetType {
@@ -180,6 +184,8 @@ impl TargetType {
         match self {
             Self::ScheduleToStart => "ScheduleToStart",
             Self::CpuUtilization => "CpuUtilization",
+            Self::SlotUtilization => "SlotUtilization",
+            Self::BacklogPerReplica => "BacklogPerReplica",
         }
     }
 }

@@ -31,6 +31,8 @@ const HALF: f64 = 20.0;
 pub(crate) struct Rates {
     /// λ [tasks/s], with the trend carried to the horizon.
     pub(crate) arrivals: PerKind,
+    /// λ of now [tasks/s].
+    pub(crate) level: PerKind,
     /// Burstiness, 1 (Poisson) to 4.
     pub(crate) burstiness: PerKind,
 }
@@ -42,17 +44,18 @@ pub(crate) fn advance(memory: &mut Memory, queues: &Queues, workers: &Workers, h
     }
     let mut rates = Rates {
         arrivals: [0.0; 4],
+        level: [0.0; 4],
         burstiness: [1.0; 4],
     };
-    let mut level = [0.0; 4];
-    for (k, level) in level.iter_mut().enumerate() {
+    for k in 0..4 {
         let from_server = finite(queues.added[k] * memory.kinds[k].ratio);
-        *level = rate(memory, k, now).unwrap_or(from_server);
-        rates.arrivals[k] = trend(memory, k, horizon, now).unwrap_or(*level).max(*level);
+        let level = rate(memory, k, now).unwrap_or(from_server);
+        rates.level[k] = level;
+        rates.arrivals[k] = trend(memory, k, horizon, now).unwrap_or(level).max(level);
         rates.burstiness[k] = burstiness(memory, k);
     }
     if !memory.transient.arrivals.is_empty() {
-        memory.transient.rate = Some(level);
+        memory.transient.rate = Some(rates.level);
     }
     rates
 }

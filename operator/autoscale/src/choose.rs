@@ -5,11 +5,11 @@ use jiff::Timestamp;
 
 use crate::latency::LastMinute;
 use crate::memory::Memory;
-use crate::needs::{CpuNeed, Needs, Observed};
+use crate::needs::{Needs, Observed};
 use crate::num::{ceil, whole_pods};
 use crate::scale_in::{self, Conditions};
 use crate::zero::Idle;
-use crate::{Limited, Reason, Sample, Target};
+use crate::{Limited, Reason, Sample};
 
 /// Slots or CPU from which workers show by themselves that they are too few.
 const FULL_SLOTS: f64 = 0.95;
@@ -66,20 +66,15 @@ pub(crate) struct Situation<'a> {
 impl Situation<'_> {
     /// Demand in whole pods; what the gate forbids asks for no more than there is.
     fn wanted(&self) -> u32 {
-        let raw = self.needs.raw();
-        if self.gate.is_none() {
-            return whole_pods(raw);
-        }
-        let latency = self.needs.latency.unwrap_or(0.0).min(f64::from(self.sample.replicas));
-        let cpu = self.needs.cpu.and_then(CpuNeed::pods).unwrap_or(0.0);
-        whole_pods(latency.max(cpu))
+        whole_pods(if self.gate.is_none() {
+            self.needs.raw()
+        } else {
+            self.needs.gated(f64::from(self.sample.replicas))
+        })
     }
 
     fn decider(&self) -> Reason {
-        match self.needs.decider() {
-            Target::ScheduleToStart => Reason::ScheduleToStart,
-            Target::CpuUtilization => Reason::CpuUtilization,
-        }
+        self.needs.decider().into()
     }
 
     pub(crate) fn choose(&self, memory: &Memory, window: f64) -> Choice {

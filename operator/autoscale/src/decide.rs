@@ -8,10 +8,11 @@ use crate::explain::{self, Facts};
 use crate::memory::Memory;
 use crate::needs::{self, Missing, Observed};
 use crate::num::{elapsed, seconds};
+use crate::trim::Judged;
 use crate::workers::Workers;
 use crate::zero::Idle;
 use crate::{Active, Decision, Limited, LimitedBy, Mode, Policy, Sample, ScalingActive};
-use crate::{arrivals, gate, latency, queues, scale_in, workers, zero};
+use crate::{arrivals, gate, headroom, latency, queues, scale_in, trim, workers, zero};
 
 /// Interval between samples when hot or at zero [s]: the server's own cache makes a shorter one useless.
 const HOT: i64 = 5;
@@ -25,10 +26,23 @@ pub(crate) fn decide(policy: &Policy, memory: &Memory, sample: &Sample, now: Tim
         .clamp(SignedDuration::from_secs(10), SignedDuration::from_secs(300));
     watch(&mut memory, interval, now);
     memory.note_replicas(sample.replicas, now);
-    let observed = observe(policy, &mut memory, sample, interval, now);
+    let mut observed = observe(policy, &mut memory, sample, interval, now);
+    let objective = policy.schedule_to_start.map(|target| target.seconds);
+    let minute = latency::last_minute(&memory, objective);
+    let gate = gate::diagnose(policy, &mut memory, &observed.queues, &observed.workers, interval, now);
+    let judged = Judged {
+        p99: minute.p99,
+        objective,
+        capacity_bound: gate.is_none() && observed.queues.waiting() > 0.0 && observed.workers.starting.is_empty(),
+    };
+    observed.trim = trim::advance(&mut memory, judged, now);
     let needs = needs::needs(&observed, Missing::Idle);
     let window = scale_in::window(policy, observed.start);
     let known = observed.queues.gap.is_none();
+    if known {
+        let foreseen = needs.kinds.iter().map(|kind| kind.demand).sum();
+        headroom::forecast(&mut memory, foreseen, observed.start, now);
+    }
     // What is not known is not low: the present size stands in for it.
     let demand = if !known {
         f64::from(sample.replicas)
@@ -46,8 +60,8 @@ pub(crate) fn decide(policy: &Policy, memory: &Memory, sample: &Sample, now: Tim
         observed: &observed,
         sample,
         needs: &needs,
-        minute: latency::last_minute(&memory, policy.schedule_to_start.map(|target| target.seconds)),
-        gate: gate::diagnose(policy, &mut memory, queues, workers, interval, now),
+        minute,
+        gate,
         idle: zero::idle(policy, &mut memory, sample, queues, workers, observed.start, now),
         min: policy.min_replicas.min(max),
         max,
@@ -73,9 +87,16 @@ fn observe<'a>(
     let rates = arrivals::advance(memory, &queues, &workers, start.median, now);
     let slots = needs::estimates(policy, memory, sample).slots;
     needs::learn_from_outside(policy, memory, &queues, &workers, &slots);
+    let estimates = needs::estimates(policy, memory, sample);
+    if queues.gap.is_none() {
+        let load = (0..4).map(|k| rates.level[k] * estimates.service[k]).sum();
+        headroom::compare(memory, load, now);
+    }
     Observed {
         policy,
-        estimates: needs::estimates(policy, memory, sample),
+        headroom: headroom::share(policy.profile, memory),
+        trim: 1.0,
+        estimates,
         queues,
         workers,
         rates,
@@ -103,6 +124,8 @@ fn watch(memory: &mut Memory, interval: SignedDuration, now: Timestamp) {
         transient.arrivals.clear();
         transient.bins.clear();
         transient.latency.clear();
+        transient.forecasts.clear();
+        transient.late_samples = 0;
         transient.rate = None;
         transient.changed = [None; 4];
         transient.cpu = None;
@@ -152,7 +175,7 @@ impl Situation<'_> {
             targets: explain::targets(&facts),
             message: explain::message(&facts),
             next_poll: self.next_poll(memory, replicas),
-            offered_load: needs.kinds.iter().map(|kind| (kind.kind, kind.busy)).collect(),
+            offered_load: needs.kinds.iter().map(|kind| (kind.kind, kind.demand)).collect(),
             schedule_to_start_p99_seconds: minute.p99,
             cpu_utilization: observed.workers.cpu.or(observed.outside_cpu),
             busy_slots: observed.workers.busy_slots,

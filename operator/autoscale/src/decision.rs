@@ -14,6 +14,10 @@ pub enum Target {
     ScheduleToStart,
     /// CPU use of the pods.
     CpuUtilization,
+    /// Share of busy slots.
+    SlotUtilization,
+    /// Waiting tasks per pod.
+    BacklogPerReplica,
 }
 
 /// What decided.
@@ -23,6 +27,10 @@ pub enum Reason {
     ScheduleToStart,
     /// The CPU target asked for most.
     CpuUtilization,
+    /// The slot target asked for most.
+    SlotUtilization,
+    /// The backlog target asked for most.
+    BacklogPerReplica,
     /// Work arrived at a fleet of size zero.
     WokenFromZero,
     /// Nothing to do for the whole cooldown.
@@ -85,10 +93,23 @@ macro_rules! names {
 }
 
 names! {
-    Target { ScheduleToStart, CpuUtilization }
-    Reason { ScheduleToStart, CpuUtilization, WokenFromZero, IdleToZero, Bounds, Behavior, Hold }
+    Target { ScheduleToStart, CpuUtilization, SlotUtilization, BacklogPerReplica }
+    Reason {
+        ScheduleToStart, CpuUtilization, SlotUtilization, BacklogPerReplica, WokenFromZero, IdleToZero, Bounds, Behavior, Hold
+    }
     ScalingActive { SignalsValid, SignalsDegraded, SignalsUnknown, DryRun, TurnedOff }
     Limited { WithinBounds, AtMaxReplicas, AtMinReplicas, LimitedByBehavior, RateLimited, PollerBound }
+}
+
+impl From<Target> for Reason {
+    fn from(target: Target) -> Self {
+        match target {
+            Target::ScheduleToStart => Self::ScheduleToStart,
+            Target::CpuUtilization => Self::CpuUtilization,
+            Target::SlotUtilization => Self::SlotUtilization,
+            Target::BacklogPerReplica => Self::BacklogPerReplica,
+        }
+    }
 }
 
 impl ScalingActive {

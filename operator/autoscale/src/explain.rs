@@ -4,6 +4,7 @@ use crate::choose::Choice;
 use crate::latency::LastMinute;
 use crate::needs::{CpuNeed, KindNeed, Needs, Observed};
 use crate::num::whole_pods;
+use crate::simple::SimpleNeed;
 use crate::{Reason, Sample, Target, TargetReport};
 
 /// What there is to explain.
@@ -44,6 +45,25 @@ pub(crate) fn targets(facts: &Facts<'_>) -> Vec<TargetReport> {
             recommended: cpu.pods().map_or(0, whole_pods),
         });
     }
+    if let Some(share) = facts.observed.policy.slot_utilization {
+        let need = facts.needs.slot_use;
+        targets.push(TargetReport {
+            target: Target::SlotUtilization,
+            current: need.map_or_else(|| "Unavailable".into(), |need| percent(need.measured)),
+            goal: percent(share),
+            recommended: need.map_or(0, |need| whole_pods(need.pods)),
+        });
+    }
+    if let Some(tasks) = facts.observed.policy.backlog_per_replica {
+        let need = facts.needs.backlog;
+        let pods = f64::from(facts.sample.replicas.max(1));
+        targets.push(TargetReport {
+            target: Target::BacklogPerReplica,
+            current: need.map_or_else(|| "Unavailable".into(), |need| number(need.measured / pods)),
+            goal: tasks.to_string(),
+            recommended: need.map_or(0, |need| whole_pods(need.pods)),
+        });
+    }
     targets
 }
 
@@ -58,15 +78,19 @@ pub(crate) fn message(facts: &Facts<'_>) -> String {
     } = choice;
     let mut parts = Vec::with_capacity(4);
     let mut last = None;
-    let targets = match needs.decider() {
-        Target::ScheduleToStart => [cpu(facts), latency(facts)],
-        Target::CpuUtilization => [latency(facts), cpu(facts)],
-    };
+    // What decided stands last, beside the answer.
+    let mut targets = vec![
+        (Target::CpuUtilization, cpu(facts)),
+        (Target::ScheduleToStart, latency(facts)),
+        (Target::SlotUtilization, needs.slot_use.map(slot_use)),
+        (Target::BacklogPerReplica, needs.backlog.map(backlog)),
+    ];
+    targets.sort_by_key(|(target, _)| *target == needs.decider());
     // A fleet that is told nothing has no arithmetic to show.
     let silent = matches!(reason, Reason::IdleToZero)
         || (*reason == Reason::Hold && facts.observed.queues.gap.is_some())
         || (*reason == Reason::WokenFromZero && note.is_some());
-    for (text, pods) in targets.into_iter().flatten().filter(|_| !silent) {
+    for (text, pods) in targets.into_iter().filter_map(|(_, part)| part).filter(|_| !silent) {
         last = Some(pods);
         parts.push(format!("{text} -> {pods}"));
     }
@@ -81,14 +105,33 @@ pub(crate) fn message(facts: &Facts<'_>) -> String {
 }
 
 /// Demand in busy slots, in its simplest true form.
-fn demand(kind: &KindNeed, drain: f64) -> String {
+fn demand(kind: &KindNeed, needs: &Needs) -> String {
     let steady = kind.arrivals * kind.service;
-    let (arrivals, service, busy) = (number(kind.arrivals), time(kind.service), number(kind.busy));
-    if (kind.busy - steady).abs() <= 0.02 * kind.busy.max(steady) {
-        return format!("{arrivals}/s x {service} = {busy} busy slots");
+    let (arrivals, service, busy) = (number(kind.arrivals), time(kind.service), number(kind.demand));
+    let reserve = headroom(needs);
+    if (kind.demand - steady).abs() <= 0.02 * kind.demand.max(steady) {
+        return format!("{arrivals}/s x {service} = {busy} busy slots{reserve}");
     }
-    let (tasks, drain) = (number(kind.tasks), time(drain));
-    format!("({tasks} tasks + {arrivals}/s x {drain}) x {service} / ({service} + {drain}) = {busy} busy slots")
+    let (tasks, drain) = (number(kind.tasks), time(needs.drain));
+    format!("({tasks} tasks + {arrivals}/s x {drain}) x {service} / ({service} + {drain}) = {busy} busy slots{reserve}")
+}
+
+/// What is added for surprises, where it shows.
+fn headroom(needs: &Needs) -> String {
+    if needs.headroom >= 0.005 {
+        format!(" + {} headroom", percent(needs.headroom))
+    } else {
+        String::new()
+    }
+}
+
+/// The correction of the model, where there is one.
+fn trim(needs: &Needs) -> String {
+    if needs.trim > 1.0 {
+        format!(" x {} trim", number(needs.trim))
+    } else {
+        String::new()
+    }
 }
 
 fn latency(facts: &Facts<'_>) -> Option<(String, u32)> {
@@ -101,13 +144,14 @@ fn latency(facts: &Facts<'_>) -> Option<(String, u32)> {
         None => "95% of slots".into(),
     };
     let (slots, per_pod, raw) = (number(kind.slots), number(kind.per_pod), fixed(pods));
-    let arithmetic = format!("{aim}: {slots} slots / {per_pod} = {raw}");
+    let trim = trim(facts.needs);
+    let arithmetic = format!("{aim}: {slots} slots / {per_pod}{trim} = {raw}");
     let cpu_tells =
         matches!(facts.needs.cpu, Some(CpuNeed::Modelled { .. })) && facts.needs.decider() == Target::CpuUtilization;
     let text = if cpu_tells {
         arithmetic
     } else {
-        format!("{}, {arithmetic}", demand(kind, facts.needs.drain))
+        format!("{}, {arithmetic}", demand(kind, facts.needs))
     };
     Some((text, whole_pods(pods)))
 }
@@ -119,7 +163,8 @@ fn cpu(facts: &Facts<'_>) -> Option<(String, u32)> {
     }
     match facts.needs.cpu? {
         CpuNeed::Modelled { cores, pods } => {
-            let busy: f64 = facts.needs.kinds.iter().map(|kind| kind.busy).sum();
+            let busy: f64 = facts.needs.kinds.iter().map(|kind| kind.demand).sum();
+            let with_headroom: f64 = facts.needs.kinds.iter().map(|kind| kind.busy).sum();
             let capacity = facts.observed.estimates.capacity.unwrap_or(0.0);
             let idle = facts.observed.estimates.idle_cores;
             let idle = if idle >= 0.0005 {
@@ -129,10 +174,16 @@ fn cpu(facts: &Facts<'_>) -> Option<(String, u32)> {
             };
             let per_pod = format!("({} x {}{idle})", millis(capacity), percent(share));
             let mut text = format!(
-                "{} busy slots x {} CPU = {} cores / {per_pod} = {}",
+                "{} busy slots{} x {} CPU = {} cores / {per_pod}{} = {}",
                 number(busy),
-                millis(if busy > 0.0 { cores / busy } else { 0.0 }),
+                headroom(facts.needs),
+                millis(if with_headroom > 0.0 {
+                    cores / with_headroom
+                } else {
+                    0.0
+                }),
                 number(cores),
+                trim(facts.needs),
                 fixed(pods)
             );
             if facts.needs.decider() == Target::CpuUtilization
@@ -159,6 +210,22 @@ fn cpu(facts: &Facts<'_>) -> Option<(String, u32)> {
         }
         CpuNeed::Unavailable => None,
     }
+}
+
+fn slot_use(need: SimpleNeed) -> (String, u32) {
+    let (used, goal, pods) = (percent(need.measured), percent(need.goal), fixed(need.pods));
+    (
+        format!("{used} of the slots busy, goal {goal}: {pods}"),
+        whole_pods(need.pods),
+    )
+}
+
+fn backlog(need: SimpleNeed) -> (String, u32) {
+    let (waiting, goal, pods) = (number(need.measured), number(need.goal), fixed(need.pods));
+    (
+        format!("{waiting} waiting tasks / {goal} = {pods}"),
+        whole_pods(need.pods),
+    )
 }
 
 fn goal(percentile: f64, seconds: f64) -> String {

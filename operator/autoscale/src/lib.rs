@@ -13,6 +13,7 @@ mod demand;
 mod erlang;
 mod explain;
 mod gate;
+mod headroom;
 pub mod kinds;
 mod latency;
 pub mod memory;
@@ -23,6 +24,8 @@ mod queues;
 pub mod sample;
 mod scale_in;
 pub mod seen;
+mod simple;
+mod trim;
 mod workers;
 mod zero;
 
@@ -30,7 +33,7 @@ pub use decision::{Active, Decision, Limited, LimitedBy, Reason, ScalingActive, 
 pub use kinds::{SlotKind, TaskType};
 pub use memory::Memory;
 pub use policy::{
-    Mode, Policy, PolicyError, Prior, RuleKind, ScaleDownBehavior, ScalingRule, ScheduleToStart, SelectPolicy,
+    Mode, Policy, PolicyError, Prior, Profile, RuleKind, ScaleDownBehavior, ScalingRule, ScheduleToStart, SelectPolicy,
 };
 pub use sample::{LatencyHistogram, PodPhase, PodReport, PodSample, QueueSample, QueueStats, Sample, SlotReport};
 pub use seen::Seen;

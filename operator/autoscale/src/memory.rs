@@ -41,6 +41,12 @@ pub struct Memory {
     pub(crate) reports: bool,
     /// A pod was Ready once, so that the server knows the queues.
     pub(crate) registered: bool,
+    /// Headroom as last learned, before the bounds of the profile (share of demand).
+    #[serde(serialize_with = "rounded_number")]
+    pub(crate) headroom: f64,
+    /// Factor on demand where the model asks for too little; 0 counts as 1.
+    #[serde(serialize_with = "rounded_number")]
+    pub(crate) trim: f64,
     /// Replicas when the server's statistics went missing; `None` while they are there.
     pub(crate) held_at: Option<u32>,
     /// What a restart may forget.
@@ -140,6 +146,12 @@ pub(crate) struct Transient {
     pub(crate) changed: [Option<Timestamp>; 4],
     /// Demand over time [pods]: start of a slice of time, largest value in it.
     pub(crate) window: VecDeque<(Timestamp, f64)>,
+    /// What demand was taken for, and when it is to be compared [busy slots].
+    pub(crate) forecasts: VecDeque<(Timestamp, f64)>,
+    /// How far the load went beyond its forecast (share of it), over the last hour.
+    pub(crate) surprises: VecDeque<(Timestamp, f64)>,
+    /// Samples in a row that missed the objective for want of slots.
+    pub(crate) late_samples: u32,
     /// Nothing to do since then.
     pub(crate) idle_since: Option<Timestamp>,
     /// No pod reports since then.
@@ -262,6 +274,8 @@ mod tests {
             },
             start_seconds: vec![1_234.567_89; START_TIMES],
             newest_start: 1_795_000_000,
+            headroom: 0.123_456_7,
+            trim: 1.234_567,
             held_at: Some(u32::MAX),
             reports: true,
             registered: true,

@@ -6,6 +6,7 @@ use crate::erlang::{self, Objective, Traffic};
 use crate::memory::Memory;
 use crate::num::{PerKind, finite, ratio};
 use crate::queues::Queues;
+use crate::simple::{self, SimpleNeed};
 use crate::workers::{ENOUGH, PodStart, Workers};
 use crate::{Policy, Sample, SlotKind, Target};
 
@@ -40,6 +41,8 @@ pub(crate) struct KindNeed {
     /// S [s].
     pub(crate) service: f64,
     /// m: demand [busy slots].
+    pub(crate) demand: f64,
+    /// m′: demand with headroom [busy slots].
     pub(crate) busy: f64,
     /// Slots that meet the objective.
     pub(crate) slots: f64,
@@ -96,16 +99,38 @@ pub(crate) struct Needs {
     pub(crate) latency: Option<f64>,
     /// The CPU target; `None` if it is off.
     pub(crate) cpu: Option<CpuNeed>,
+    /// The slot target; `None` if it is off, or no pod has a number of slots.
+    pub(crate) slot_use: Option<SimpleNeed>,
+    /// The backlog target; `None` if it is off.
+    pub(crate) backlog: Option<SimpleNeed>,
     /// Time to drain in [s].
     pub(crate) drain: f64,
+    /// Share of demand that is added for what nobody foresaw.
+    pub(crate) headroom: f64,
+    /// g: factor on the answers of both targets.
+    pub(crate) trim: f64,
 }
 
 impl Needs {
     /// The largest answer [pods].
     pub(crate) fn raw(&self) -> f64 {
-        self.latency
-            .unwrap_or(0.0)
-            .max(self.cpu.and_then(CpuNeed::pods).unwrap_or(0.0))
+        let simple = self.slot_use.into_iter().chain(self.backlog).map(|need| need.pods);
+        let modelled = self.latency.into_iter().chain(self.cpu.and_then(CpuNeed::pods));
+        modelled.chain(simple).fold(0.0, f64::max)
+    }
+
+    /// The largest answer [pods], where more than `present` pods would not help waiting tasks.
+    pub(crate) fn gated(&self, present: f64) -> f64 {
+        let gated = |pods: f64| pods.min(present);
+        Self {
+            latency: self.latency.map(gated),
+            backlog: self.backlog.map(|need| SimpleNeed {
+                pods: gated(need.pods),
+                ..need
+            }),
+            ..self.clone()
+        }
+        .raw()
     }
 
     /// The kind that the latency target hangs on.
@@ -117,6 +142,18 @@ impl Needs {
     pub(crate) fn decider(&self) -> Target {
         let latency = self.latency.unwrap_or(-1.0);
         let cpu = self.cpu.and_then(CpuNeed::pods).unwrap_or(-1.0);
+        let simple = [
+            (Target::SlotUtilization, self.slot_use),
+            (Target::BacklogPerReplica, self.backlog),
+        ];
+        let asked = simple
+            .into_iter()
+            .filter_map(|(target, need)| Some((target, need?.pods)));
+        if let Some((target, pods)) = asked.reduce(|a, b| if b.1 > a.1 { b } else { a })
+            && crate::num::whole_pods(pods) > crate::num::whole_pods(latency.max(cpu))
+        {
+            return target;
+        }
         let tie = crate::num::whole_pods(latency) == crate::num::whole_pods(cpu);
         let limited = self.leading().is_some_and(|kind| kind.cpu_limited);
         if (tie && limited && cpu >= 0.0) || (!(tie && limited) && cpu > latency) {
@@ -189,6 +226,10 @@ pub(crate) struct Observed<'a> {
     pub(crate) workers: Workers,
     pub(crate) rates: Rates,
     pub(crate) start: PodStart,
+    /// Share of demand to add for what nobody foresaw.
+    pub(crate) headroom: f64,
+    /// Factor on what the targets ask for, 1 to 1.5.
+    pub(crate) trim: f64,
     /// Pods of this fleet report; where one does not, that is a gap.
     pub(crate) reports: bool,
     /// Mean CPU use by the metrics API, of pods that do not report their own.
@@ -204,6 +245,8 @@ pub(crate) fn needs(observed: &Observed<'_>, missing: Missing) -> Needs {
         workers,
         rates,
         start,
+        headroom,
+        trim,
         reports,
         outside_cpu: _,
     } = observed;
@@ -250,7 +293,8 @@ pub(crate) fn needs(observed: &Observed<'_>, missing: Missing) -> Needs {
             starting: &workers.starting,
         };
         let tasks = demand::tasks_at_horizon(load, supply, start.median);
-        let busy = demand::busy_slots(tasks, arrivals, service, drain);
+        let demand = demand::busy_slots(tasks, arrivals, service, drain);
+        let busy = demand * (1.0 + headroom);
         let traffic = Traffic {
             busy,
             service,
@@ -264,6 +308,7 @@ pub(crate) fn needs(observed: &Observed<'_>, missing: Missing) -> Needs {
             tasks,
             arrivals,
             service,
+            demand,
             busy,
             slots: slots_needed,
             per_pod,
@@ -273,13 +318,21 @@ pub(crate) fn needs(observed: &Observed<'_>, missing: Missing) -> Needs {
     let cpu = policy
         .cpu_utilization
         .map(|share| cpu_need(observed, &kinds, share.clamp(0.05, 1.0), missing));
-    let by_slots = kinds.iter().map(KindNeed::pods).fold(0.0, f64::max);
+    let by_slots = trim * kinds.iter().map(KindNeed::pods).fold(0.0, f64::max);
     // With the latency target off and no CPU figure the slots still have to carry the load.
     let wanted = objective.is_some() || cpu.and_then(CpuNeed::pods).is_none();
     Needs {
         latency: wanted.then_some(by_slots),
         cpu,
+        slot_use: policy
+            .slot_utilization
+            .and_then(|goal| simple::slot_utilization(observed, goal, missing)),
+        backlog: policy
+            .backlog_per_replica
+            .and_then(|goal| simple::backlog_per_replica(observed, goal)),
         drain,
+        headroom: *headroom,
+        trim: *trim,
         kinds,
     }
 }
@@ -289,6 +342,7 @@ fn cpu_need(observed: &Observed<'_>, kinds: &[KindNeed], share: f64, missing: Mi
         estimates,
         workers,
         outside_cpu,
+        trim,
         ..
     } = observed;
     let modelled = match (estimates.cpu_per_task, estimates.cpu_per_slot) {
@@ -308,7 +362,7 @@ fn cpu_need(observed: &Observed<'_>, kinds: &[KindNeed], share: f64, missing: Mi
         let available = (share * capacity - estimates.idle_cores).max(0.1 * share * capacity);
         return CpuNeed::Modelled {
             cores: finite(cores),
-            pods: ratio(cores, available),
+            pods: trim * ratio(cores, available),
         };
     }
     let unseen = if missing == Missing::Full {

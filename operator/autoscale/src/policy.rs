@@ -16,6 +16,18 @@ pub enum Mode {
     Off,
 }
 
+/// How much is kept ready for demand that nobody foresaw.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Profile {
+    /// Nothing.
+    Cost,
+    /// What 90 % of the last hour's surprises needed, up to a quarter of the demand.
+    #[default]
+    Balanced,
+    /// What 98 % of them needed, up to half of the demand.
+    Latency,
+}
+
 /// The latency objective: `percentile` % of the tasks start within `seconds`.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ScheduleToStart {
@@ -100,10 +112,19 @@ pub struct Policy {
     pub min_replicas: u32,
     /// Upper bound of the size, ≥ 1.
     pub max_replicas: u32,
+    /// Headroom over what is foreseen.
+    #[serde(default)]
+    pub profile: Profile,
     /// Latency objective; `None` turns this target off.
     pub schedule_to_start: Option<ScheduleToStart>,
     /// Wanted mean CPU use of a pod as a share of its capacity, 0.1 to 0.95; `None` turns this target off.
     pub cpu_utilization: Option<f64>,
+    /// Wanted share of busy slots, 0.1 to 0.95; `None` turns this target off.
+    #[serde(default)]
+    pub slot_utilization: Option<f64>,
+    /// Wanted number of waiting tasks per pod, ≥ 1; `None` turns this target off.
+    #[serde(default)]
+    pub backlog_per_replica: Option<u32>,
     /// Idle time before zero; never less than twice the pod start time.
     pub cooldown: SignedDuration,
     /// Interval between samples when calm, 5 s to 5 min.
@@ -124,11 +145,14 @@ impl Policy {
             mode: Mode::Auto,
             min_replicas,
             max_replicas,
+            profile: Profile::Balanced,
             schedule_to_start: Some(ScheduleToStart {
                 seconds: 5.0,
                 percentile: 99.0,
             }),
             cpu_utilization: Some(0.8),
+            slot_utilization: None,
+            backlog_per_replica: None,
             cooldown: SignedDuration::from_secs(300),
             polling_interval: SignedDuration::from_secs(15),
             scale_down: None,
@@ -173,6 +197,14 @@ impl Policy {
         if let Some(share) = self.cpu_utilization {
             check((0.1..=0.95).contains(&share), "targets.cpuUtilization", "10 % to 95 %")?;
         }
+        if let Some(share) = self.slot_utilization {
+            check((0.1..=0.95).contains(&share), "targets.slotUtilization", "10 % to 95 %")?;
+        }
+        check(
+            self.backlog_per_replica.is_none_or(|tasks| tasks >= 1),
+            "targets.backlogPerReplica",
+            "at least 1",
+        )?;
         check(seconds(self.cooldown, 0, 86_400), "cooldown", "0 to 86400 s")?;
         check(seconds(self.polling_interval, 5, 300), "pollingInterval", "5 to 300 s")?;
         if let Some(ScaleDownBehavior {

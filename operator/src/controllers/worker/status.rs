@@ -209,6 +209,8 @@ fn autoscaling(
                 type_: match report.target {
                     Target::ScheduleToStart => TargetType::ScheduleToStart,
                     Target::CpuUtilization => TargetType::CpuUtilization,
+                    Target::SlotUtilization => TargetType::SlotUtilization,
+                    Target::BacklogPerReplica => TargetType::BacklogPerReplica,
                 },
                 current: report.current.clone(),
                 target: report.goal.clone(),

@@ -4,7 +4,8 @@
 use std::collections::BTreeMap;
 
 use fleet_autoscale::{
-    Mode, Policy, Prior, RuleKind, ScaleDownBehavior, ScalingRule, ScheduleToStart, SelectPolicy, SlotKind, TaskType,
+    Mode, Policy, Prior, Profile, RuleKind, ScaleDownBehavior, ScalingRule, ScheduleToStart, SelectPolicy, SlotKind,
+    TaskType,
 };
 use fleet_core::{Desired, Queue, Reason, Size};
 use fleet_crds as api;
@@ -190,10 +191,14 @@ fn policy(spec: &api::AutoscalingSpec) -> Result<Policy, Invalid> {
         mode,
         min_replicas,
         max_replicas,
-        targets: api::Targets {
-            schedule_to_start,
-            cpu_utilization,
-        },
+        profile,
+        targets:
+            api::Targets {
+                schedule_to_start,
+                cpu_utilization,
+                slot_utilization,
+                backlog_per_replica,
+            },
         behavior,
         cooldown_seconds,
         polling_interval_seconds,
@@ -206,6 +211,11 @@ fn policy(spec: &api::AutoscalingSpec) -> Result<Policy, Invalid> {
         },
         min_replicas: unsigned(*min_replicas),
         max_replicas: unsigned(*max_replicas),
+        profile: match profile {
+            api::AutoscalingProfile::Cost => Profile::Cost,
+            api::AutoscalingProfile::Balanced => Profile::Balanced,
+            api::AutoscalingProfile::Latency => Profile::Latency,
+        },
         schedule_to_start: schedule_to_start.enabled.then(|| ScheduleToStart {
             seconds: f64::from(schedule_to_start.seconds),
             percentile: f64::from(schedule_to_start.percentile),
@@ -213,6 +223,10 @@ fn policy(spec: &api::AutoscalingSpec) -> Result<Policy, Invalid> {
         cpu_utilization: cpu_utilization
             .enabled
             .then(|| f64::from(cpu_utilization.percent) / 100.0),
+        slot_utilization: slot_utilization
+            .as_ref()
+            .map(|target| f64::from(target.percent) / 100.0),
+        backlog_per_replica: backlog_per_replica.map(unsigned),
         cooldown: seconds(*cooldown_seconds),
         polling_interval: seconds(*polling_interval_seconds),
         scale_down: behavior
