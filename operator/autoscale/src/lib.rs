@@ -20,6 +20,7 @@ mod needs;
 mod num;
 pub mod policy;
 mod queues;
+pub mod record;
 pub mod sample;
 mod scale_in;
 pub mod seen;
@@ -32,6 +33,7 @@ pub use memory::Memory;
 pub use policy::{
     Mode, Policy, PolicyError, Prior, RuleKind, ScaleDownBehavior, ScalingRule, ScheduleToStart, SelectPolicy,
 };
+pub use record::{Record, Replay};
 pub use sample::{LatencyHistogram, PodPhase, PodReport, PodSample, QueueSample, QueueStats, Sample, SlotReport};
 pub use seen::Seen;
 
