@@ -100,7 +100,8 @@ pub struct Ending {
     pub grace_seconds: f64,
     /// The idlest pods get a negative deletion cost before a scale-in (ours); else the ReplicaSet's own order decides.
     pub idle_first: bool,
-    /// Pods whose tasks may outlast the grace are relabelled and deleted at zero in flight (ours).
+    /// Victims that are busy are relabelled and deleted at zero in flight, without a deadline (ours): any task that runs may
+    /// outlast the grace.
     pub quarantine: bool,
 }
 
@@ -117,5 +118,9 @@ pub trait Scaler {
     /// Calls to the Temporal server that one look costs: one per queue, unless it asks for nothing.
     fn calls(&self, seen: &Seen) -> u32 {
         u32::try_from(seen.queues.len()).unwrap_or(u32::MAX)
+    }
+    /// Why the last look changed the size, for people.
+    fn because(&self) -> Option<String> {
+        None
     }
 }
