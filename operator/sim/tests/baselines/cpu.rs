@@ -56,6 +56,14 @@ fn a_pod_without_sample_is_idle_before_a_scale_out() {
     let mut three = pods(2, 1.6);
     three.push(without_sample(2));
     assert_eq!(proposal(&three, 80), Some(4), "ceil(3 x 106/80)");
+    let mut eleven = pods(10, 0.9);
+    assert_eq!(proposal(&eleven, 80), Some(12), "ceil(10 x 90/80)");
+    eleven.push(without_sample(10));
+    assert_eq!(
+        proposal(&eleven, 80),
+        Some(11),
+        "900/11 = 81, which is within tolerance"
+    );
 }
 
 #[test]

@@ -67,6 +67,19 @@ fn activation_needs_more_tasks_than_the_threshold() {
 }
 
 #[test]
+fn the_switch_goes_before_the_hpa_where_both_look_at_once() {
+    use fleet_sim::baselines::keda::Keda;
+    let trigger = Trigger {
+        poll_seconds: 7.5,
+        ..Trigger::default()
+    };
+    let ending = scaler("keda", &from_zero()).ending();
+    let mut keda = Keda::new("keda", trigger, ending, &from_zero());
+    assert_eq!(keda.look(&waiting(0.0, 0, 0)), None);
+    assert_eq!(keda.look(&waiting(7.5, 0, 40)), Some(1));
+}
+
+#[test]
 fn an_idle_fleet_falls_to_zero_from_any_size_after_the_cooldown() {
     let mut keda = scaler("keda", &from_zero());
     let mut replicas = 20;

@@ -1,10 +1,10 @@
 //! The HPA that temporal-worker-controller recommends.
 
 use fleet_sim::baselines::by_name;
-use fleet_sim::scaler::{Phase, Scaler, Seen, Time};
+use fleet_sim::scaler::{Phase, Pod, Scaler, Seen, Time};
 use fleet_sim::setting::Setting;
 
-use crate::fixtures::{pending, queue, setting, slots, waiting, writes};
+use crate::fixtures::{pending, queue, ready, setting, slots, waiting, writes};
 
 fn scaler(name: &str) -> Box<dyn Scaler + Send> {
     let setting = Setting {
@@ -109,15 +109,30 @@ fn each_task_type_has_its_own_share_of_slots() {
 fn only_ready_pods_are_scraped() {
     let at = |now, replicas| {
         let mut seen = using(now, replicas, 8);
-        seen.pods.push(pending(90, now));
-        let mut draining = seen.pods[0].clone();
-        draining.id = 91;
-        draining.phase = Phase::Draining;
-        draining.slots = vec![slots(0, 0)];
-        seen.pods.push(draining);
+        let draining = |id| Pod {
+            phase: Phase::Draining,
+            ..ready(id, 0.0)
+        };
+        seen.pods.extend((90..94).map(draining));
+        seen.pods.push(pending(94, now));
         seen
     };
-    assert_eq!(first("twc", 1, at), None);
+    assert_eq!(
+        first("twc-fast", 4, at),
+        None,
+        "80 % of the slots of four pods, 40 % of eight"
+    );
+}
+
+#[test]
+fn the_last_backlog_stands_while_the_server_is_silent() {
+    let mut replicas = 10;
+    let written = writes(&mut *scaler("twc"), &mut replicas, 0.0, 120.0, |now, replicas| {
+        let mut seen = using(now, replicas, 8);
+        seen.queues = vec![if now < 1.0 { queue(500) } else { None }];
+        seen
+    });
+    assert!(written.last().is_some_and(|write| write.0 > 100.0), "{written:?}");
 }
 
 #[test]
