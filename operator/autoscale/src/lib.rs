@@ -21,6 +21,7 @@ mod needs;
 mod num;
 pub mod policy;
 mod queues;
+pub mod record;
 pub mod sample;
 mod scale_in;
 pub mod seen;
@@ -35,6 +36,7 @@ pub use memory::Memory;
 pub use policy::{
     Mode, Policy, PolicyError, Prior, Profile, RuleKind, ScaleDownBehavior, ScalingRule, ScheduleToStart, SelectPolicy,
 };
+pub use record::{Record, Replay};
 pub use sample::{LatencyHistogram, PodPhase, PodReport, PodSample, QueueSample, QueueStats, Sample, SlotReport};
 pub use seen::Seen;
 
