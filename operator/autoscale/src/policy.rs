@@ -135,16 +135,13 @@ pub struct Policy {
     pub prior: Prior,
 }
 
-impl Policy {
-    /// The default policy between two bounds: p99 of 5 s, 80 % CPU, 5 min before zero, a sample each 15 s.
-    ///
-    /// # Errors
-    /// If the bounds contradict each other.
-    pub fn new(min_replicas: u32, max_replicas: u32) -> Result<Self, PolicyError> {
+impl Default for Policy {
+    /// One pod, p99 of 5 s, 80 % CPU, 5 min before zero, a sample each 15 s.
+    fn default() -> Self {
         Self {
             mode: Mode::Auto,
-            min_replicas,
-            max_replicas,
+            min_replicas: 1,
+            max_replicas: 1,
             profile: Profile::Balanced,
             schedule_to_start: Some(ScheduleToStart {
                 seconds: 5.0,
@@ -157,6 +154,20 @@ impl Policy {
             polling_interval: SignedDuration::from_secs(15),
             scale_down: None,
             prior: Prior::default(),
+        }
+    }
+}
+
+impl Policy {
+    /// The default policy between two bounds: p99 of 5 s, 80 % CPU, 5 min before zero, a sample each 15 s.
+    ///
+    /// # Errors
+    /// If the bounds contradict each other.
+    pub fn new(min_replicas: u32, max_replicas: u32) -> Result<Self, PolicyError> {
+        Self {
+            min_replicas,
+            max_replicas,
+            ..Self::default()
         }
         .validated()
     }

@@ -5,10 +5,10 @@ use std::sync::Arc;
 
 use fleet_autoscale::record::Record;
 use fleet_autoscale::{
-    LatencyHistogram, Memory, PodPhase, PodReport, PodSample, Policy, Prior, QueueSample, QueueStats, Sample,
+    LatencyHistogram, Memory, PodPhase, PodReport, PodSample, Policy, Profile, QueueSample, QueueStats, Sample,
     ScheduleToStart, SlotKind, SlotReport, TaskType, decide,
 };
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 
 use crate::scaler::{self, BUCKETS, Ending, Phase, Scaler, Seen, Time};
 use crate::setting::Setting;
@@ -19,7 +19,7 @@ const EPOCH: i64 = 1_767_225_600;
 const TICK: f64 = 15.0;
 
 /// Names of our scalers.
-pub const NAMES: [&str; 2] = ["ours", "ours-degraded"];
+pub const NAMES: [&str; 4] = ["ours", "ours-cost", "ours-latency", "ours-degraded"];
 
 /// Where records of decisions go.
 type Recorder = Box<dyn FnMut(&Record) + Send>;
@@ -51,8 +51,20 @@ impl std::fmt::Debug for Ours {
 /// One of our scalers by its name.
 pub fn by_name(name: &str, setting: &Setting) -> Option<Ours> {
     let policy = policy(setting);
+    let profiled = |name, profile| {
+        Ours::new(
+            name,
+            Policy {
+                profile,
+                ..policy.clone()
+            },
+            setting,
+        )
+    };
     match name {
-        "ours" => Some(Ours::new("ours", policy, setting)),
+        "ours" => Some(profiled("ours", Profile::Balanced)),
+        "ours-cost" => Some(profiled("ours-cost", Profile::Cost)),
+        "ours-latency" => Some(profiled("ours-latency", Profile::Latency)),
         "ours-degraded" => Some(Ours {
             degraded: true,
             ..Ours::new("ours-degraded", policy, setting)
@@ -65,18 +77,13 @@ pub fn by_name(name: &str, setting: &Setting) -> Option<Ours> {
 pub fn policy(setting: &Setting) -> Policy {
     let max_replicas = setting.max_replicas.max(1);
     Policy {
-        mode: fleet_autoscale::Mode::Auto,
         min_replicas: setting.min_replicas.min(max_replicas),
         max_replicas,
         schedule_to_start: Some(ScheduleToStart {
             seconds: setting.objective_seconds,
             percentile: setting.objective_percentile,
         }),
-        cpu_utilization: Some(0.8),
-        cooldown: SignedDuration::from_secs(300),
-        polling_interval: SignedDuration::from_secs(15),
-        scale_down: None,
-        prior: Prior::default(),
+        ..Policy::default()
     }
 }
 
