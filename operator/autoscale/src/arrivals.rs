@@ -25,14 +25,16 @@ const BIN: i64 = 20;
 const BINS: i64 = 30;
 /// A trend needs two halves of at least this length [s], and never more than doubles the rate.
 const HALF: f64 = 20.0;
+/// A rate that rests on few tasks is known this well [share], for what hangs on it.
+const MOST_NOISE: f64 = 0.5;
 
 /// Arrivals per slot kind.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Rates {
     /// λ [tasks/s], with the trend carried to the horizon.
     pub(crate) arrivals: PerKind,
-    /// λ of now [tasks/s].
-    pub(crate) level: PerKind,
+    /// What chance alone makes of λ: two standard deviations (share of it), at most a half.
+    pub(crate) noise: PerKind,
     /// Burstiness, 1 (Poisson) to 4.
     pub(crate) burstiness: PerKind,
 }
@@ -44,18 +46,20 @@ pub(crate) fn advance(memory: &mut Memory, queues: &Queues, workers: &Workers, h
     }
     let mut rates = Rates {
         arrivals: [0.0; 4],
-        level: [0.0; 4],
+        noise: [MOST_NOISE; 4],
         burstiness: [1.0; 4],
     };
-    for k in 0..4 {
+    let mut level = [0.0; 4];
+    for (k, level) in level.iter_mut().enumerate() {
         let from_server = finite(queues.added[k] * memory.kinds[k].ratio);
-        let level = rate(memory, k, now).unwrap_or(from_server);
-        rates.level[k] = level;
-        rates.arrivals[k] = trend(memory, k, horizon, now).unwrap_or(level).max(level);
+        let (counted, tasks) = rate(memory, k, now);
+        *level = counted.unwrap_or(from_server);
+        rates.noise[k] = (2.0 / libm::sqrt(tasks.max(1.0))).min(MOST_NOISE);
+        rates.arrivals[k] = trend(memory, k, horizon, now).unwrap_or(*level).max(*level);
         rates.burstiness[k] = burstiness(memory, k);
     }
     if !memory.transient.arrivals.is_empty() {
-        memory.transient.rate = Some(rates.level);
+        memory.transient.rate = Some(level);
     }
     rates
 }
@@ -159,10 +163,10 @@ fn span(memory: &Memory, k: usize, now: Timestamp) -> f64 {
     wanted.min(since_change)
 }
 
-/// Mean rate over the window; `None` until 10 s were counted.
-fn rate(memory: &Memory, k: usize, now: Timestamp) -> Option<f64> {
+/// Mean rate over the window, `None` until 10 s were counted; and the tasks it rests on.
+fn rate(memory: &Memory, k: usize, now: Timestamp) -> (Option<f64>, f64) {
     let (tasks, seconds) = newest(memory, k, span(memory, k, now));
-    (seconds >= LOOK).then(|| ratio(tasks, seconds))
+    ((seconds >= LOOK).then(|| ratio(tasks, seconds)), tasks)
 }
 
 /// The rate at the horizon, if the newer half of the window is beyond chance above the older one.

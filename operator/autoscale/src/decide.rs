@@ -40,8 +40,10 @@ pub(crate) fn decide(policy: &Policy, memory: &Memory, sample: &Sample, now: Tim
     let window = scale_in::window(policy, observed.start);
     let known = observed.queues.gap.is_none();
     if known {
-        let foreseen = needs.kinds.iter().map(|kind| kind.demand).sum();
-        headroom::forecast(&mut memory, foreseen, observed.start, now);
+        let noise = needs
+            .leading()
+            .map_or(0.0, |kind| observed.rates.noise[kind.kind.index()]);
+        headroom::learn(&mut memory, needs.without_headroom(), noise, observed.start, now);
     }
     // What is not known is not low: the present size stands in for it.
     let demand = if !known {
@@ -88,10 +90,6 @@ fn observe<'a>(
     let slots = needs::estimates(policy, memory, sample).slots;
     needs::learn_from_outside(policy, memory, &queues, &workers, &slots);
     let estimates = needs::estimates(policy, memory, sample);
-    if queues.gap.is_none() {
-        let load = (0..4).map(|k| rates.level[k] * estimates.service[k]).sum();
-        headroom::compare(memory, load, now);
-    }
     Observed {
         policy,
         headroom: headroom::share(policy.profile, memory),

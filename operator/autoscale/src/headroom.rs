@@ -24,8 +24,14 @@ fn goal(profile: Profile) -> Option<(f64, f64)> {
     }
 }
 
-/// Compares the forecasts that are due with the load of now [busy slots].
-pub(crate) fn compare(memory: &mut Memory, load: f64, now: Timestamp) {
+/// Compares what the model asks for now with what was forecast for now, and keeps it as the forecast for the time when a pod
+/// asked for now would work [pods]. `noise` is what chance alone may add (share).
+pub(crate) fn learn(memory: &mut Memory, demand: f64, noise: f64, start: PodStart, now: Timestamp) {
+    compare(memory, finite(demand) * (1.0 - noise.clamp(0.0, 1.0)), now);
+    forecast(memory, finite(demand), start, now);
+}
+
+fn compare(memory: &mut Memory, demand: f64, now: Timestamp) {
     let transient = &mut memory.transient;
     while let Some((due, forecast)) = transient.forecasts.front().copied() {
         if due > now {
@@ -34,9 +40,10 @@ pub(crate) fn compare(memory: &mut Memory, load: f64, now: Timestamp) {
         transient.forecasts.pop_front();
         // A forecast for a time that nobody looked at says nothing.
         if elapsed(now, due) <= 2.0 * PACE {
-            // One slot more on both sides: a single task is no surprise.
-            let surprise = (finite(load) + 1.0) / (finite(forecast) + 1.0) - 1.0;
-            transient.surprises.push_back((now, surprise));
+            // One pod more on both sides: what fits into a whole pod is no surprise.
+            transient
+                .surprises
+                .push_back((now, (demand + 1.0) / (forecast + 1.0) - 1.0));
         }
     }
     while transient
@@ -66,8 +73,7 @@ pub(crate) fn share(profile: Profile, memory: &mut Memory) -> f64 {
     memory.headroom.clamp(0.0, most)
 }
 
-/// Keeps what demand was taken for now [busy slots], to be compared when a pod asked for now would work.
-pub(crate) fn forecast(memory: &mut Memory, demand: f64, start: PodStart, now: Timestamp) {
+fn forecast(memory: &mut Memory, demand: f64, start: PodStart, now: Timestamp) {
     let ahead = SignedDuration::try_from_secs_f64(start.slow).unwrap_or_default();
     let Ok(due) = now.checked_add(ahead) else { return };
     let forecasts = &mut memory.transient.forecasts;
@@ -97,7 +103,7 @@ mod tests {
         slow: 30.0,
     };
 
-    /// An hour in which every `period`-th minute needs `peak` slots and the rest 9; nothing is foreseen.
+    /// An hour in which every `period`-th minute needs `peak` pods and the rest 9; nothing is foreseen.
     fn hour(period: i64, peak: f64) -> Memory {
         let mut memory = Memory::default();
         for second in (0..3600).step_by(10) {

@@ -146,9 +146,9 @@ pub(crate) struct Transient {
     pub(crate) changed: [Option<Timestamp>; 4],
     /// Demand over time [pods]: start of a slice of time, largest value in it.
     pub(crate) window: VecDeque<(Timestamp, f64)>,
-    /// What demand was taken for, and when it is to be compared [busy slots].
+    /// What demand was taken for, and when it is to be compared [pods].
     pub(crate) forecasts: VecDeque<(Timestamp, f64)>,
-    /// How far the load went beyond its forecast (share of it), over the last hour.
+    /// How far demand went beyond its forecast (share of it), over the last hour.
     pub(crate) surprises: VecDeque<(Timestamp, f64)>,
     /// Samples in a row that missed the objective for want of slots.
     pub(crate) late_samples: u32,

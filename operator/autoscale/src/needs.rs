@@ -119,6 +119,12 @@ impl Needs {
         modelled.chain(simple).fold(0.0, f64::max)
     }
 
+    /// What the model asks for by itself [pods].
+    pub(crate) fn without_headroom(&self) -> f64 {
+        let modelled = self.latency.into_iter().chain(self.cpu.and_then(CpuNeed::pods));
+        modelled.fold(0.0, f64::max) / (self.trim.max(1.0) * (1.0 + self.headroom))
+    }
+
     /// The largest answer [pods], where more than `present` pods would not help waiting tasks.
     pub(crate) fn gated(&self, present: f64) -> f64 {
         let gated = |pods: f64| pods.min(present);
