@@ -33,6 +33,8 @@ const MOST_NOISE: f64 = 0.5;
 pub(crate) struct Rates {
     /// λ [tasks/s], with the trend carried to the horizon.
     pub(crate) arrivals: PerKind,
+    /// λ of now, without a trend [tasks/s].
+    pub(crate) level: PerKind,
     /// What chance alone makes of λ: two standard deviations (share of it), at most a half.
     pub(crate) noise: PerKind,
     /// Burstiness, 1 (Poisson) to 4.
@@ -46,20 +48,21 @@ pub(crate) fn advance(memory: &mut Memory, queues: &Queues, workers: &Workers, h
     }
     let mut rates = Rates {
         arrivals: [0.0; 4],
+        level: [0.0; 4],
         noise: [MOST_NOISE; 4],
         burstiness: [1.0; 4],
     };
-    let mut level = [0.0; 4];
-    for (k, level) in level.iter_mut().enumerate() {
+    for k in 0..4 {
         let from_server = finite(queues.added[k] * memory.kinds[k].ratio);
         let (counted, tasks) = rate(memory, k, now);
-        *level = counted.unwrap_or(from_server);
+        let level = counted.unwrap_or(from_server);
+        rates.level[k] = level;
         rates.noise[k] = (2.0 / libm::sqrt(tasks.max(1.0))).min(MOST_NOISE);
-        rates.arrivals[k] = trend(memory, k, horizon, now).unwrap_or(*level).max(*level);
+        rates.arrivals[k] = trend(memory, k, horizon, now).unwrap_or(level).max(level);
         rates.burstiness[k] = burstiness(memory, k);
     }
     if !memory.transient.arrivals.is_empty() {
-        memory.transient.rate = Some(level);
+        memory.transient.rate = Some(rates.level);
     }
     rates
 }

@@ -49,9 +49,9 @@ pub(crate) fn decide(policy: &Policy, memory: &Memory, sample: &Sample, now: Tim
     let demand = if !known {
         f64::from(sample.replicas)
     } else if observed.workers.missing() > 0 {
-        needs::needs(&observed, Missing::Full).raw()
+        needs::needs(&observed, Missing::Full).lasting()
     } else {
-        needs.raw()
+        needs.lasting()
     };
     scale_in::remember(&mut memory, window, demand, now);
     memory.held_at = memory.held_at.or(Some(sample.replicas)).filter(|_| !known);

@@ -46,6 +46,8 @@ pub(crate) struct KindNeed {
     pub(crate) busy: f64,
     /// Slots that meet the objective.
     pub(crate) slots: f64,
+    /// The same without what only works off a pile: what arrives, or runs already [busy slots], and its slots.
+    pub(crate) lasting: (f64, f64),
     /// Slots of a pod that CPU can keep at full speed.
     pub(crate) per_pod: f64,
     /// A pod has more slots than its CPU can keep at full speed.
@@ -117,6 +119,17 @@ impl Needs {
         let simple = self.slot_use.into_iter().chain(self.backlog).map(|need| need.pods);
         let modelled = self.latency.into_iter().chain(self.cpu.and_then(CpuNeed::pods));
         modelled.chain(simple).fold(0.0, f64::max)
+    }
+
+    /// What the model asks for where nothing has piled up [pods].
+    pub(crate) fn lasting(&self) -> f64 {
+        let slots = self.kinds.iter().map(|kind| ratio(kind.lasting.1, kind.per_pod));
+        let by_slots = self.latency.map_or(0.0, |_| self.trim * slots.fold(0.0, f64::max));
+        let all: f64 = self.kinds.iter().map(|kind| kind.busy / kind.service).sum();
+        let lasting: f64 = self.kinds.iter().map(|kind| kind.lasting.0 / kind.service).sum();
+        let by_cpu = self.cpu.and_then(CpuNeed::pods).unwrap_or(0.0) * ratio(lasting, all).min(1.0);
+        let simple = self.slot_use.into_iter().chain(self.backlog).map(|need| need.pods);
+        simple.fold(by_slots.max(by_cpu), f64::max)
     }
 
     /// What the model asks for by itself [pods].
@@ -309,6 +322,14 @@ pub(crate) fn needs(observed: &Observed<'_>, missing: Missing) -> Needs {
         };
         let waits = objective.filter(|_| queues.present[k]);
         let slots_needed = erlang::slots(traffic, waits);
+        let lasting = demand.min((rates.level[k] * service).max(running + full)) * (1.0 + headroom);
+        let lasting_slots = erlang::slots(
+            Traffic {
+                busy: lasting,
+                ..traffic
+            },
+            waits,
+        );
         kinds.push(KindNeed {
             kind,
             tasks,
@@ -317,6 +338,7 @@ pub(crate) fn needs(observed: &Observed<'_>, missing: Missing) -> Needs {
             demand,
             busy,
             slots: slots_needed,
+            lasting: (lasting, lasting_slots),
             per_pod,
             cpu_limited: per_pod < slots,
         });
