@@ -3,7 +3,7 @@
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup demo down cluster-up cluster-down test test-unit test-faults test-worker test-python test-python-unit test-tutorial bench-runtime dev-server lint audit images image-python generate fmt clean
+.PHONY: help setup demo down cluster-up cluster-down test test-unit test-faults test-worker test-python test-python-unit test-tutorial bench-runtime bench-autoscaler dev-server lint audit images image-python generate fmt clean
 
 CACHE := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/temporal-fleet
 HELM := $(CACHE)/bin/helm
@@ -14,6 +14,7 @@ MUSL := x86_64-unknown-linux-musl
 TEMPORAL := 10.96.0.20:7233
 # CARGO_TARGET_DIR is Cargo's own variable for a target directory elsewhere.
 IMAGES := $(or $(CARGO_TARGET_DIR),target)/images
+BENCH := $(or $(CARGO_TARGET_DIR),target)/bench
 PYTHON := examples/python
 # The Python SDK, as the requirements of the example pin it.
 PIP = python3 -m pip install -q --disable-pip-version-check --require-hashes --upgrade --target $(PYTHON_SITE) -r $(PYTHON)/requirements.txt
@@ -34,7 +35,7 @@ endif
 USE_CLUSTER = $(if $(FOREIGN),true,exports=$$($(CLUSTER) up) && eval "$$exports")
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-16s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
 
 setup: ## install and build what the machine lacks: containerd, pinned Kubernetes, Temporal, Helm (root; once ~25 min)
 	@e2e/setup.sh >&2
@@ -89,6 +90,9 @@ test-tutorial: setup ## the tutorial for workers, word for word; brings the loca
 bench-runtime: $(TEMPORAL_SERVER) images ## the Rust runtime against the bare SDK and the Python worker: a table, and target/bench/runtime.json (~20 min)
 	$(PIP)
 	cargo run -q --bin bench-runtime -- --python-site $(PYTHON_SITE) $(BENCH_ARGS)
+
+bench-autoscaler: ## all scalers on all simulated workloads: tables and pictures under target/bench, and autoscaler.json there (~10 min)
+	cargo run -q --release --bin fleet-sim -- bench --json $(BENCH)/autoscaler.json --markdown $(BENCH)/autoscaler.md --svg $(BENCH)/autoscaler.svg $(BENCH_ARGS)
 
 dev-server: $(TEMPORAL_SERVER) ## a Temporal server at localhost:7233 for workers on this machine, until it is told to end; keeps nothing
 	@cargo run -q --bin dev-server

@@ -6,6 +6,7 @@
 //! What it leaves out: the time from a match to the start of a task, pollers (every Ready pod with a free slot has a poll
 //! open), memory, and that nodes share their cores.
 
+pub mod against;
 pub mod baselines;
 pub mod clock;
 pub mod compare;

@@ -1,5 +1,6 @@
 //! The oracle: the smallest fleet that meets the objective at every moment, for one that knows the true load, and whose pods are
-//! Ready when they are needed. Nobody can be cheaper at the same latency: a lower bound, not a competitor.
+//! Ready when they are needed. A lower bound at the same latency and the same CPU target, not a competitor: a fleet that runs
+//! hotter than the target, or lets tasks wait longer, may cost less.
 //!
 //! The load at a moment is what would be running if no task ever waited, averaged over a slice of time. From there the staffing
 //! is that of the law: slots for the objective, pods for the CPU target.

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value, json};
 
+use crate::against::{self, against};
 use crate::compare::Runs;
 use crate::score::{METRICS, Metric, Score};
 use crate::stats::Estimate;
@@ -51,10 +52,13 @@ pub fn estimate(runs: &Runs, key: &str) -> Estimate {
     Estimate::of(&runs.scores.iter().map(read).collect::<Vec<_>>())
 }
 
-/// The estimate of a metric of one scaler over all workloads.
-pub fn total(runs: &[Runs], scaler: &str, key: &str) -> Estimate {
+/// A metric of one scaler per seed, over the workloads that are `wanted`: added up, or the mean where a sum means nothing.
+pub(crate) fn per_seed(runs: &[Runs], scaler: &str, key: &str, wanted: impl Fn(&str) -> bool) -> Vec<f64> {
     let read = metric(key);
-    let of_it: Vec<&Runs> = runs.iter().filter(|runs| runs.scaler == scaler).collect();
+    let of_it = runs
+        .iter()
+        .filter(|runs| runs.scaler == scaler && wanted(&runs.workload));
+    let of_it: Vec<&Runs> = of_it.collect();
     let seeds = of_it.iter().map(|runs| runs.scores.len()).min().unwrap_or(0);
     let parts = if SUMS.contains(&key) {
         1.0
@@ -69,7 +73,12 @@ pub fn total(runs: &[Runs], scaler: &str, key: &str) -> Estimate {
             .sum::<f64>()
             / parts
     };
-    Estimate::of(&(0..seeds).map(of_seed).collect::<Vec<_>>())
+    (0..seeds).map(of_seed).collect()
+}
+
+/// The estimate of a metric of one scaler over all workloads.
+pub fn total(runs: &[Runs], scaler: &str, key: &str) -> Estimate {
+    Estimate::of(&per_seed(runs, scaler, key, |_| true))
 }
 
 /// Names in the order in which they come first.
@@ -144,7 +153,14 @@ pub fn text(runs: &[Runs]) -> String {
         text.push_str(&format!("{workload}\n{}\n", aligned(&rows(runs, Some(workload)))));
     }
     if workloads(runs).len() > 1 {
-        text.push_str(&format!("all together\n{}", aligned(&rows(runs, None))));
+        text.push_str(&format!("all together\n{}\n", aligned(&rows(runs, None))));
+    }
+    let against = against(runs);
+    if !against.is_empty() {
+        let table = aligned(&against::rows(&against));
+        text.push_str(&format!(
+            "violations of theirs / ours, then cost of ours / theirs\n{table}"
+        ));
     }
     text
 }
@@ -178,6 +194,11 @@ pub fn markdown(runs: &[Runs]) -> String {
     let mut text =
         format!("Simulated; means over {seeds} seeds with 95 % confidence intervals.\n\n## All together\n\n");
     text.push_str(&piped(&rows(runs, None)));
+    let against = against(runs);
+    if !against.is_empty() {
+        text.push_str("\n## Ours against the others\n\nTheir violated minutes as a multiple of ours, then our pod-hours as a multiple of theirs.\n\n");
+        text.push_str(&piped(&against::rows(&against)));
+    }
     for workload in workloads(runs) {
         text.push_str(&format!("\n## {workload}\n\n{}", piped(&rows(runs, Some(workload)))));
     }
@@ -219,5 +240,6 @@ pub fn json(runs: &[Runs]) -> Value {
         "seeds": runs.iter().map(|runs| runs.scores.len()).max().unwrap_or(0),
         "workloads": workloads(runs),
         "scalers": by_scaler,
+        "against": against::json(&against(runs)),
     })
 }

@@ -14,7 +14,7 @@ pub enum Phase {
     Starting,
     /// Ready: it polls.
     Ready,
-    /// Got SIGTERM or was relabelled: takes no new task; not counted by its ReplicaSet any more.
+    /// Got SIGTERM or was relabelled: takes no new task; not counted by its `ReplicaSet` any more.
     Draining,
 }
 
@@ -98,7 +98,7 @@ pub struct Seen {
 pub struct Ending {
     /// Seconds between SIGTERM and SIGKILL.
     pub grace_seconds: f64,
-    /// The idlest pods get a negative deletion cost before a scale-in (ours); else the ReplicaSet's own order decides.
+    /// The idlest pods get a negative deletion cost before a scale-in (ours); else the `ReplicaSet`'s own order decides.
     pub idle_first: bool,
     /// Victims that are busy are relabelled and deleted at zero in flight, without a deadline (ours): any task that runs may
     /// outlast the grace.

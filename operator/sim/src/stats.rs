@@ -41,6 +41,35 @@ impl Estimate {
         }
     }
 
+    /// The estimate of a ratio of two means from one pair of values per seed, by the jackknife; `None` if the lower mean is 0, or
+    /// is 0 without one of the seeds.
+    pub fn ratio(upper: &[f64], lower: &[f64]) -> Option<Self> {
+        let pairs = || upper.iter().zip(lower);
+        let count = pairs().count();
+        let (over, under) = pairs().fold((0.0, 0.0), |(over, under), (a, b)| (over + a, under + b));
+        let without: Vec<f64> = pairs().map(|(a, b)| (over - a) / (under - b)).collect();
+        let mean = over / under;
+        if !mean.is_finite() {
+            return None;
+        }
+        if count < 2 {
+            return Some(Self {
+                mean,
+                low: mean,
+                high: mean,
+            });
+        }
+        let centre = without.iter().sum::<f64>() / count as f64;
+        let squares: f64 = without.iter().map(|ratio| (ratio - centre) * (ratio - centre)).sum();
+        let t = T.get(count - 2).copied().unwrap_or(1.96);
+        let half = t * libm::sqrt(squares * (count as f64 - 1.0) / count as f64);
+        half.is_finite().then_some(Self {
+            mean,
+            low: mean - half,
+            high: mean + half,
+        })
+    }
+
     /// Half the width of the interval.
     pub fn half(&self) -> f64 {
         (self.high - self.low) / 2.0
@@ -50,6 +79,19 @@ impl Estimate {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_ratio_of_means_has_the_interval_of_the_jackknife() {
+        let ratio = Estimate::ratio(&[10.0, 12.0, 8.0], &[5.0, 6.0, 4.0]).expect("a ratio");
+        assert!((ratio.mean - 2.0).abs() < 1e-12 && ratio.half() < 1e-9, "{ratio:?}");
+        // For equal denominators it is the interval of the mean.
+        let ratio = Estimate::ratio(&[1.0, 2.0, 3.0, 4.0], &[1.0; 4]).expect("a ratio");
+        assert!(
+            (ratio.half() - Estimate::of(&[1.0, 2.0, 3.0, 4.0]).half()).abs() < 1e-9,
+            "{ratio:?}"
+        );
+        assert_eq!(Estimate::ratio(&[1.0, 2.0], &[0.0, 0.0]), None);
+    }
 
     #[test]
     fn the_interval_is_that_of_the_textbook() {

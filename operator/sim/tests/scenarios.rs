@@ -166,3 +166,44 @@ fn a_step_multiplies_the_rate_and_goes_back() {
     assert!((rate(900.0, 2100.0) - 240.0).abs() < 5.0);
     assert!((rate(2100.0, 3600.0) - 60.0).abs() < 2.0);
 }
+
+#[test]
+fn the_scenarios_of_faults_read() {
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("scenarios");
+    let files: Vec<_> = std::fs::read_dir(folder).expect("a folder").flatten().collect();
+    assert_eq!(files.len(), 9);
+    for file in files {
+        let scenario = open(&file.path()).unwrap_or_else(|error| panic!("{}: {error}", file.path().display()));
+        assert!(Streams::draw(&scenario, 1).arrivals.len() > 10_000);
+    }
+}
+
+#[test]
+fn the_scenario_of_the_documentation_reads_and_names_every_field() {
+    let page = include_str!("../../../docs/reference/simulator.md");
+    let example = page
+        .split("```yaml\n")
+        .nth(1)
+        .and_then(|rest| rest.split("```").next())
+        .expect("an example");
+    let scenario = parse(example).expect(example);
+    let written = serde_yaml::to_value(&scenario).expect("YAML");
+    let mut fields = Vec::new();
+    collect(&written, &mut fields);
+    for field in fields {
+        assert!(example.contains(&format!("{field}:")), "{field} is not in the example");
+    }
+}
+
+fn collect(value: &serde_yaml::Value, fields: &mut Vec<String>) {
+    match value {
+        serde_yaml::Value::Mapping(mapping) => {
+            for (key, value) in mapping {
+                fields.extend(key.as_str().map(str::to_owned));
+                collect(value, fields);
+            }
+        }
+        serde_yaml::Value::Sequence(sequence) => sequence.iter().for_each(|value| collect(value, fields)),
+        _ => {}
+    }
+}

@@ -50,7 +50,7 @@ impl Streams {
             let mut random = generator(seed, Purpose::Arrivals(index));
             let mut tasks = Tasks::new(index, kind, seed);
             thinned(curve, kind.share / total, duration, &mut random, |time| {
-                arrivals.push(tasks.at(time))
+                arrivals.push(tasks.at(time));
             });
         }
         // Stable: kinds that arrive in the same nanosecond stay in their order.

@@ -1,5 +1,5 @@
-//! Pictures as SVG: the course of a run, and cost against violations. Plain text with system fonts; colours of Okabe and Ito,
-//! which people with any colour vision can tell apart.
+//! Pictures as SVG: the course of a run, and cost against violations. Plain text with system fonts. The first seven colours are
+//! those of Okabe and Ito, which people with any colour vision can tell apart.
 
 mod axis;
 mod course;
@@ -9,8 +9,9 @@ pub use course::course;
 pub use pareto::pareto;
 
 /// Colours of scalers, in their order.
-const COLOURS: [&str; 8] = [
-    "#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000", "#8c6d31",
+const COLOURS: [&str; 12] = [
+    "#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000", "#8c6d31", "#7f7f7f", "#5254a3",
+    "#843c39", "#637939",
 ];
 
 fn colour(number: usize) -> &'static str {

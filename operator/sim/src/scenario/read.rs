@@ -156,7 +156,7 @@ fn check(scenario: &Scenario) -> Result<(), ScenarioError> {
     check_load(load)?;
     check_pods(pods)?;
     let Bounds { min, max, start } = *bounds;
-    if max < 1 || max > 10_000 {
+    if !(1..=10_000).contains(&max) {
         return Err(wrong("bounds.max", "1 to 10000"));
     }
     if min > max {
@@ -180,7 +180,7 @@ fn check(scenario: &Scenario) -> Result<(), ScenarioError> {
     within("faults.lostQueues", *lost_queues, 0.0, 1.0)?;
     within("faults.lostReports", *lost_reports, 0.0, 1.0)?;
     for (field, spans) in [("faults.blind", blind), ("faults.crashLoop", crash_loop)] {
-        if let Some(number) = spans.iter().position(|span| !(span.from < span.until)) {
+        if let Some(number) = spans.iter().position(|span| span.until.total_cmp(&span.from).is_le()) {
             return Err(wrong(format!("{field}[{number}].until"), "more than `from`"));
         }
     }

@@ -85,9 +85,9 @@ impl TaskQueue {
         self.partitions.iter().flatten()
     }
 
-    /// A task arrives.
-    pub(crate) fn add(&mut self, waiting: Waiting, partition: usize, now: At) {
-        self.wake(now, false);
+    /// A task arrives; `polled` says that workers poll the queue.
+    pub(crate) fn add(&mut self, waiting: Waiting, partition: usize, polled: bool, now: At) {
+        self.wake(now, polled);
         let count = self.partitions.len();
         if let Some(queue) = self.partitions.get_mut(partition % count) {
             queue.push_back(waiting);

@@ -14,7 +14,12 @@ fn task(number: u32, seconds: f64) -> Waiting {
 fn filled(tasks: u32) -> TaskQueue {
     let mut queue = TaskQueue::new(4, None);
     for number in 0..tasks {
-        queue.add(task(number, f64::from(number)), number as usize, at(f64::from(number)));
+        queue.add(
+            task(number, f64::from(number)),
+            number as usize,
+            true,
+            at(f64::from(number)),
+        );
     }
     queue
 }
@@ -23,7 +28,7 @@ fn filled(tasks: u32) -> TaskQueue {
 fn one_partition_is_first_in_first_out() {
     let mut queue = TaskQueue::new(1, None);
     for number in 0..5 {
-        queue.add(task(number, 0.0), number as usize, at(0.0));
+        queue.add(task(number, 0.0), number as usize, true, at(0.0));
     }
     let order: Vec<Match> = (0..6).map(|_| queue.take(at(1.0))).collect();
     let expected: Vec<Match> = (0..5).map(|number| Match::Task(task(number, 0.0))).collect();
@@ -44,7 +49,7 @@ fn backlog_is_summed_and_age_is_the_oldest_over_partitions() {
 fn answers_are_cached_for_five_seconds() {
     let mut queue = filled(3);
     let first = queue.describe(at(10.0), true, 0.0);
-    queue.add(task(9, 11.0), 0, at(11.0));
+    queue.add(task(9, 11.0), 0, true, at(11.0));
     let cached = queue.describe(at(14.9), true, 0.0);
     assert_eq!(cached.backlog, first.backlog);
     assert!((cached.stale_seconds - 4.9).abs() < 1e-9);
@@ -73,7 +78,7 @@ fn late_answers_are_those_of_the_past_and_say_so() {
     let mut queue = TaskQueue::new(1, None);
     for second in 0..100_u32 {
         let now = at(f64::from(second));
-        queue.add(task(second, f64::from(second)), 0, now);
+        queue.add(task(second, f64::from(second)), 0, true, now);
         let seen = queue.describe(now, true, 30.0);
         if second >= 40 {
             assert!(
@@ -95,7 +100,7 @@ fn late_answers_are_those_of_the_past_and_say_so() {
 fn a_rate_limit_holds_tasks_back_and_shows() {
     let mut queue = TaskQueue::new(1, Some(2.0));
     for number in 0..10 {
-        queue.add(task(number, 0.0), 0, at(0.0));
+        queue.add(task(number, 0.0), 0, true, at(0.0));
     }
     let mut taken = 0;
     let mut now = at(0.0);

@@ -6,15 +6,16 @@ use crate::clock::At;
 /// Length of a bucket [s].
 const BUCKET: f64 = 5.0;
 /// Whole buckets in the mean; one more is filling.
-const WHOLE: usize = 6;
+const WHOLE: u32 = 6;
+const BUCKETS: usize = WHOLE as usize + 1;
 
 /// Counts tasks and tells their rate.
 #[derive(Clone, Debug)]
 pub(crate) struct Tracker {
     started: At,
     /// Number of the bucket that is filling, counted from `started`.
-    filling: i64,
-    buckets: [u64; WHOLE + 1],
+    filling: u64,
+    buckets: [u64; BUCKETS],
 }
 
 impl Tracker {
@@ -22,28 +23,26 @@ impl Tracker {
         Self {
             started: now,
             filling: 0,
-            buckets: [0; WHOLE + 1],
+            buckets: [0; BUCKETS],
         }
     }
 
     fn advance(&mut self, now: At) {
-        let bucket = libm::floor(now.since(self.started) / BUCKET) as i64;
-        let steps = (bucket - self.filling).clamp(0, self.buckets.len() as i64);
-        for step in 1..=steps {
-            let place = (bucket - steps + step).rem_euclid(self.buckets.len() as i64) as usize;
-            if let Some(count) = self.buckets.get_mut(place) {
-                *count = 0;
-            }
+        let bucket = libm::floor(now.since(self.started) / BUCKET).max(0.0) as u64;
+        let steps = bucket.saturating_sub(self.filling).min(BUCKETS as u64);
+        for past in 0..steps {
+            *self.bucket(bucket - past) = 0;
         }
         self.filling = self.filling.max(bucket);
     }
 
+    fn bucket(&mut self, number: u64) -> &mut u64 {
+        &mut self.buckets[(number % BUCKETS as u64) as usize]
+    }
+
     pub(crate) fn count(&mut self, now: At) {
         self.advance(now);
-        let place = self.filling.rem_euclid(self.buckets.len() as i64) as usize;
-        if let Some(count) = self.buckets.get_mut(place) {
-            *count += 1;
-        }
+        *self.bucket(self.filling) += 1;
     }
 
     /// Tasks per second: over the whole buckets and the one that is filling, or since the queue was loaded.
@@ -51,7 +50,7 @@ impl Tracker {
         self.advance(now);
         let age = now.since(self.started);
         let in_bucket = age - self.filling as f64 * BUCKET;
-        let seconds = age.min(in_bucket + BUCKET * WHOLE as f64);
+        let seconds = age.min(in_bucket + BUCKET * f64::from(WHOLE));
         if seconds <= 0.0 {
             return 0.0;
         }

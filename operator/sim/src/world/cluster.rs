@@ -126,7 +126,7 @@ impl World<'_> {
 
     /// Whom the `ReplicaSet` takes: without a node, pending, not Ready, of lower deletion cost, from crowded nodes, Ready for
     /// a shorter time (by powers of two, then by UID), restarted more often, created later.
-    fn victims(&self, mut ids: Vec<u32>, count: usize) -> Vec<u32> {
+    pub(super) fn victims(&self, mut ids: Vec<u32>, count: usize) -> Vec<u32> {
         let mut crowd = vec![0_u32; self.scenario.pods.nodes.max(1) as usize];
         let pod = |id: &u32| self.pods.get(*id as usize);
         for pod in ids.iter().filter_map(pod) {

@@ -27,7 +27,7 @@ impl World<'_> {
             return;
         }
         if let Some(queue) = self.queues.get_mut(kind) {
-            queue.add(waiting, usize::from(arrival.partition), self.now);
+            queue.add(waiting, usize::from(arrival.partition), self.ready > 0, self.now);
         }
         self.dispatch(kind);
     }
@@ -42,7 +42,7 @@ impl World<'_> {
             scheduled: self.now,
         };
         if let Some(queue) = self.queues.get_mut(usize::from(arrival.kind)) {
-            queue.add(waiting, usize::from(arrival.partition), self.now);
+            queue.add(waiting, usize::from(arrival.partition), self.ready > 0, self.now);
         }
         self.dispatch(usize::from(arrival.kind));
     }

@@ -7,7 +7,7 @@ use fleet_sim::scenario::{Scenario, parse};
 use fleet_sim::world::{self, Options, Outcome};
 
 pub fn scenario(text: &str) -> Scenario {
-    parse(text).unwrap_or_else(|error| panic!("{error}\n{text}"))
+    parse(text).expect(text)
 }
 
 pub fn run(scenario: &Scenario, seed: u64, scaler: &mut dyn Scaler) -> Outcome {
