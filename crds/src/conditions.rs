@@ -158,6 +158,10 @@ documented_enum! {
         RateLimited,
         /// Pollers stand against it: more pods would not help.
         PollerBound,
+        /// Something behind the workers is full: the last scale-outs did not help.
+        DownstreamBound,
+        /// Half of the new pods do not become Ready: no more of them.
+        NewPodsFailing,
         /// The size is what the demand asks for.
         WithinBounds,
     }
@@ -214,6 +218,8 @@ impl ConditionType {
                 R::LimitedByBehavior,
                 R::RateLimited,
                 R::PollerBound,
+                R::DownstreamBound,
+                R::NewPodsFailing,
             ],
         }
     }

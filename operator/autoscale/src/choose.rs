@@ -3,10 +3,11 @@
 
 use jiff::Timestamp;
 
+use crate::downstream;
 use crate::latency::LastMinute;
 use crate::memory::Memory;
 use crate::needs::{Needs, Observed};
-use crate::num::{ceil, whole_pods};
+use crate::num::{ceil, ratio, whole_pods};
 use crate::scale_in::{self, Conditions};
 use crate::zero::Idle;
 use crate::{Limited, Reason, Sample};
@@ -66,11 +67,20 @@ pub(crate) struct Situation<'a> {
 impl Situation<'_> {
     /// Demand in whole pods; what the gate forbids asks for no more than there is.
     fn wanted(&self) -> u32 {
-        whole_pods(if self.gate.is_none() {
-            self.needs.raw()
-        } else {
-            self.needs.gated(f64::from(self.sample.replicas))
+        let present = f64::from(self.sample.replicas);
+        whole_pods(match &self.gate {
+            None => self.needs.raw(),
+            Some((Limited::NewPodsFailing, _)) => self.needs.raw().min(present),
+            // What is held back would need more; what runs may do so too.
+            Some(_) => self.needs.raw().min(present.max(self.measured_by_cpu())),
         })
+    }
+
+    /// Pods for the CPU that is used now, with the target on.
+    fn measured_by_cpu(&self) -> f64 {
+        let workers = &self.observed.workers;
+        let share = self.observed.policy.cpu_utilization.unwrap_or(f64::INFINITY);
+        ratio(f64::from(workers.ready) * workers.cpu.unwrap_or(0.0), share)
     }
 
     fn decider(&self) -> Reason {
@@ -98,7 +108,7 @@ impl Situation<'_> {
             );
         }
         if current <= self.max && (wanted > current || current < self.min) {
-            return self.out(wanted);
+            return self.out(self.carefully(memory, wanted));
         }
         self.inward(memory, window, wanted)
     }
@@ -153,6 +163,16 @@ impl Situation<'_> {
             ));
         }
         Choice::new(current, Reason::Hold).because(format!("hold: {gap}"))
+    }
+
+    /// Where the last attempts did not help, the next one adds half of what is asked for.
+    fn carefully(&self, memory: &Memory, wanted: u32) -> u32 {
+        let current = self.sample.replicas;
+        if downstream::careful(memory) && wanted > current {
+            current + (wanted - current).div_ceil(2)
+        } else {
+            wanted
+        }
     }
 
     /// Growth: at once, as an absolute number.

@@ -4,13 +4,18 @@
 use jiff::Timestamp;
 
 use crate::latency;
-use crate::memory::{Memory, PodBaseline};
+use crate::memory::{Memory, PodBaseline, Recent};
 use crate::num::{PerKind, elapsed, finite, ratio, rounded};
 use crate::workers::{ENOUGH, Workers};
 use crate::{PodPhase, PodReport, PodSample, Sample};
 
 /// From here on a busy pod slows its tasks down: service times measured now would be too long.
 const CONTENDED: f64 = 0.85;
+
+/// Tasks whose service time is compared with that of all before: enough to tell another kind of work.
+const RECENT: f64 = 40.0;
+/// Standard deviation of service times, as a multiple of their mean, that still counts as chance.
+const VARIATION: f64 = 3.0;
 
 /// Differences of one pod's counters.
 pub(crate) struct Delta {
@@ -238,6 +243,16 @@ impl Totals {
             let keep = libm::exp(-seconds / memory_seconds);
             kind.busy = finite(kind.busy * keep + busy[k]);
             kind.completions = finite(kind.completions * keep + completions[k]);
+            let recent = &mut memory.transient.recent[k];
+            recent.fold(
+                ratio(RECENT, *rate).clamp(30.0, 600.0),
+                seconds,
+                busy[k],
+                completions[k],
+            );
+            if recent.contradicts(kind.busy, kind.completions) {
+                (kind.busy, kind.completions) = (recent.busy, recent.completions);
+            }
         }
         let keep = libm::exp(-seconds / slowest);
         let cpu = &mut memory.cpu;
@@ -246,6 +261,21 @@ impl Totals {
             cpu.completions = finite(cpu.completions * keep + with_cpu.iter().sum::<f64>());
             cpu.busy = finite(cpu.busy * keep + busy.iter().sum::<f64>());
         }
+    }
+}
+
+impl Recent {
+    fn fold(&mut self, memory_seconds: f64, seconds: f64, busy: f64, completions: f64) {
+        let keep = libm::exp(-seconds / memory_seconds);
+        self.busy = finite(self.busy * keep + busy);
+        self.completions = finite(self.completions * keep + completions);
+    }
+
+    /// The latest tasks take another time than those before, beyond what chance makes of three times their mean.
+    fn contradicts(&self, busy: f64, completions: f64) -> bool {
+        let (now, before) = (ratio(self.busy, self.completions), ratio(busy, completions));
+        let chance = 1.0 + 3.0 * VARIATION / libm::sqrt(self.completions.max(1.0));
+        self.completions >= RECENT / 2.0 && completions >= ENOUGH && (now > before * chance || now * chance < before)
     }
 }
 
@@ -264,4 +294,33 @@ fn note_cpu(memory: &mut Memory, use_now: f64, seconds: f64) {
         .cpu
         .map_or(use_now, |before| before + weight * (use_now - before));
     memory.transient.cpu = Some(finite(smoothed));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// `ticks` of 5 s in which four tasks of `service` seconds end.
+    fn recent(ticks: usize, service: f64) -> Recent {
+        let mut recent = Recent::default();
+        for _ in 0..ticks {
+            recent.fold(50.0, 5.0, 4.0 * service, 4.0);
+        }
+        recent
+    }
+
+    #[test]
+    fn another_kind_of_work_is_told_from_chance() {
+        let (busy, completions) = (30.0, 300.0);
+        assert!(recent(10, 20.0).contradicts(busy, completions), "200 times as long");
+        assert!(recent(10, 0.001).contradicts(busy, completions), "a hundredth of it");
+        assert!(
+            !recent(10, 0.15).contradicts(busy, completions),
+            "half as long again: chance"
+        );
+        assert!(
+            !recent(2, 20.0).contradicts(busy, completions),
+            "eight tasks tell nothing"
+        );
+    }
 }

@@ -12,7 +12,7 @@ use crate::trim::Judged;
 use crate::workers::Workers;
 use crate::zero::Idle;
 use crate::{Active, Decision, Limited, LimitedBy, Mode, Policy, Sample, ScalingActive};
-use crate::{arrivals, gate, headroom, latency, queues, scale_in, trim, workers, zero};
+use crate::{arrivals, downstream, gate, headroom, latency, queues, scale_in, trim, workers, zero};
 
 /// Interval between samples when hot or at zero [s]: the server's own cache makes a shorter one useless.
 const HOT: i64 = 5;
@@ -29,7 +29,15 @@ pub(crate) fn decide(policy: &Policy, memory: &Memory, sample: &Sample, now: Tim
     let mut observed = observe(policy, &mut memory, sample, interval, now);
     let objective = policy.schedule_to_start.map(|target| target.seconds);
     let minute = latency::last_minute(&memory, objective);
-    let gate = gate::diagnose(policy, &mut memory, &observed.queues, &observed.workers, interval, now);
+    let gate = gate::diagnose(
+        policy,
+        &mut memory,
+        &observed.queues,
+        &observed.workers,
+        observed.start,
+        interval,
+        now,
+    );
     let judged = Judged {
         p99: minute.p99,
         objective,
@@ -72,6 +80,9 @@ pub(crate) fn decide(policy: &Policy, memory: &Memory, sample: &Sample, now: Tim
     memory.transient.last = Some(now);
     let choice = situation.choose(&memory, window);
     let decision = situation.explain(&choice, &memory);
+    if choice.replicas > sample.replicas {
+        downstream::note(&mut memory, &observed.queues, &observed.workers, now);
+    }
     (decision, memory)
 }
 

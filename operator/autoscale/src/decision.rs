@@ -73,6 +73,10 @@ pub enum Limited {
     RateLimited,
     /// Tasks wait although slots are free: more pods would not help.
     PollerBound,
+    /// Full pods finish no more when there are more of them: something behind them is full.
+    DownstreamBound,
+    /// Half of the new pods do not start: no more of them.
+    NewPodsFailing,
 }
 
 macro_rules! names {
@@ -98,7 +102,7 @@ names! {
         ScheduleToStart, CpuUtilization, SlotUtilization, BacklogPerReplica, WokenFromZero, IdleToZero, Bounds, Behavior, Hold
     }
     ScalingActive { SignalsValid, SignalsDegraded, SignalsUnknown, DryRun, TurnedOff }
-    Limited { WithinBounds, AtMaxReplicas, AtMinReplicas, LimitedByBehavior, RateLimited, PollerBound }
+    Limited { WithinBounds, AtMaxReplicas, AtMinReplicas, LimitedByBehavior, RateLimited, PollerBound, DownstreamBound, NewPodsFailing }
 }
 
 impl From<Target> for Reason {

@@ -3,10 +3,11 @@
 
 use jiff::{SignedDuration, Timestamp};
 
+use crate::downstream;
 use crate::memory::Memory;
 use crate::num::{elapsed, seconds};
 use crate::queues::Queues;
-use crate::workers::Workers;
+use crate::workers::{PodStart, Workers};
 use crate::{Limited, Policy, SlotKind};
 
 /// Share of free slots from which the slots are not what tasks wait for.
@@ -20,6 +21,7 @@ pub(crate) fn diagnose(
     memory: &mut Memory,
     queues: &Queues,
     workers: &Workers,
+    start: PodStart,
     interval: SignedDuration,
     now: Timestamp,
 ) -> Option<(Limited, String)> {
@@ -34,6 +36,12 @@ pub(crate) fn diagnose(
         );
         return Some((Limited::RateLimited, text));
     }
+    if let Some(text) = failing(workers) {
+        return Some((Limited::NewPodsFailing, text));
+    }
+    if let Some(verdict) = downstream::diagnose(memory, queues, workers, start, now) {
+        return Some(verdict);
+    }
     let kind = pollers?;
     // A pod that has just become Ready has free slots too: only what lasts counts.
     let since = *memory.transient.pollers_since.get_or_insert(now);
@@ -45,6 +53,18 @@ pub(crate) fn diagnose(
         queues.age[kind.index()]
     );
     Some((Limited::PollerBound, text))
+}
+
+/// Half of the pods made lately should have been Ready long ago. More would fail as they do.
+fn failing(workers: &Workers) -> Option<String> {
+    let Workers {
+        made_lately, failing, ..
+    } = *workers;
+    (failing > 0 && 2 * failing >= made_lately).then(|| {
+        format!(
+            "{failing} of the {made_lately} pods made in the last 10 minutes do not become Ready: no more until they do"
+        )
+    })
 }
 
 /// A kind whose tasks wait longer than the objective although its pods have free slots and CPU.

@@ -10,6 +10,7 @@ mod counters;
 mod decide;
 pub mod decision;
 mod demand;
+mod downstream;
 mod erlang;
 mod explain;
 mod gate;

@@ -47,6 +47,8 @@ pub struct Memory {
     /// Factor on demand where the model asks for too little; 0 counts as 1.
     #[serde(serialize_with = "rounded_number")]
     pub(crate) trim: f64,
+    /// Something behind the workers was full: no scale-out for waiting tasks before this time [Unix s]; 0 if never.
+    pub(crate) no_attempt_before: i64,
     /// Replicas when the server's statistics went missing; `None` while they are there.
     pub(crate) held_at: Option<u32>,
     /// What a restart may forget.
@@ -132,6 +134,8 @@ pub(crate) struct Transient {
     pub(crate) flow: PerKind,
     /// Completions per second, smoothed.
     pub(crate) completion_rate: PerKind,
+    /// Service time of the latest tasks.
+    pub(crate) recent: [Recent; 4],
     /// Mean CPU use, smoothed (share of capacity).
     pub(crate) cpu: Option<f64>,
     /// Where the count of arrivals goes on from.
@@ -152,12 +156,34 @@ pub(crate) struct Transient {
     pub(crate) surprises: VecDeque<(Timestamp, f64)>,
     /// Samples in a row that missed the objective for want of slots.
     pub(crate) late_samples: u32,
+    /// A scale-out of full workers that is still to be judged.
+    pub(crate) attempt: Option<Attempt>,
+    /// Such scale-outs in a row that did not help.
+    pub(crate) failed_attempts: u32,
     /// Nothing to do since then.
     pub(crate) idle_since: Option<Timestamp>,
     /// No pod reports since then.
     pub(crate) silent_since: Option<Timestamp>,
     /// Tasks wait beside free slots since then.
     pub(crate) pollers_since: Option<Timestamp>,
+}
+
+/// Busy slot-seconds and completions of the latest tasks, decayed together.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub(crate) struct Recent {
+    pub(crate) busy: f64,
+    pub(crate) completions: f64,
+}
+
+/// A scale-out of full workers.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Attempt {
+    pub(crate) at: Timestamp,
+    /// The slot kind that was full.
+    pub(crate) kind: usize,
+    /// Ready pods then, and what they completed [tasks/s].
+    pub(crate) ready: u32,
+    pub(crate) rate: f64,
 }
 
 /// Counters of one pod at its last report.
@@ -276,6 +302,7 @@ mod tests {
             newest_start: 1_795_000_000,
             headroom: 0.123_456_7,
             trim: 1.234_567,
+            no_attempt_before: 1_795_000_000,
             held_at: Some(u32::MAX),
             reports: true,
             registered: true,

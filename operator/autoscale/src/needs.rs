@@ -138,6 +138,23 @@ impl Needs {
         modelled.fold(0.0, f64::max) / (self.trim.max(1.0) * (1.0 + self.headroom))
     }
 
+    /// What the model asks for where nothing has piled up [pods].
+    pub(crate) fn lasting(&self) -> f64 {
+        let slots = self.kinds.iter().map(|kind| ratio(kind.lasting.1, kind.per_pod));
+        let by_slots = self.latency.map_or(0.0, |_| self.trim * slots.fold(0.0, f64::max));
+        let all: f64 = self.kinds.iter().map(|kind| kind.busy / kind.service).sum();
+        let lasting: f64 = self.kinds.iter().map(|kind| kind.lasting.0 / kind.service).sum();
+        let by_cpu = self.cpu.and_then(CpuNeed::pods).unwrap_or(0.0) * ratio(lasting, all).min(1.0);
+        let simple = self.slot_use.into_iter().chain(self.backlog).map(|need| need.pods);
+        simple.fold(by_slots.max(by_cpu), f64::max)
+    }
+
+    /// What the model asks for by itself [pods].
+    pub(crate) fn without_headroom(&self) -> f64 {
+        let modelled = self.latency.into_iter().chain(self.cpu.and_then(CpuNeed::pods));
+        modelled.fold(0.0, f64::max) / (self.trim.max(1.0) * (1.0 + self.headroom))
+    }
+
     /// The largest answer [pods], where more than `present` pods would not help waiting tasks.
     pub(crate) fn gated(&self, present: f64) -> f64 {
         let gated = |pods: f64| pods.min(present);
@@ -227,6 +244,9 @@ pub(crate) fn estimates(policy: &Policy, memory: &Memory, sample: &Sample) -> Es
         idle_cores: finite(cpu.idle_cores),
     }
 }
+
+/// A rate that the server's mean over 30 s can hardly show [tasks/s].
+const RARE: f64 = 0.03;
 
 /// What a pod that does not report is taken for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -423,13 +443,14 @@ pub(crate) fn learn_from_outside(
         return;
     }
     for (k, slots) in slots.iter().enumerate() {
+        let full = queues.backlog[k] > 0.0 && queues.age[k] > 1.0;
         let dispatched = queues.dispatched[k];
-        if dispatched < 0.05 {
+        if dispatched < RARE && !full {
             continue;
         }
-        let bound = slots * f64::from(workers.ready) / dispatched;
+        // Full pods that take no task for the length of the mean are at least this slow.
+        let bound = slots * f64::from(workers.ready) / dispatched.max(RARE);
         let known = &mut memory.kinds[k].outside_service;
-        let full = queues.backlog[k] > 0.0 && queues.age[k] > 1.0;
         if full {
             *known = if *known > 0.0 {
                 *known + 0.1 * (bound - *known)

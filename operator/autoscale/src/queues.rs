@@ -9,7 +9,7 @@ use crate::{Sample, SlotKind};
 const STILL: f64 = 1e-3;
 
 /// The queues of this moment.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Queues {
     /// First reason why a queue is unknown; `None` if all are known.
     pub(crate) gap: Option<String>,

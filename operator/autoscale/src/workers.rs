@@ -9,6 +9,8 @@ use crate::memory::{Memory, PodBaseline, START_TIMES};
 use crate::num::{PerKind, elapsed, finite, quantile, seconds};
 use crate::{PodPhase, PodReport, PodSample, Policy, Sample};
 
+/// How far back pods are new [s].
+const LATELY: f64 = 600.0;
 /// Completions from which a measured service time is trusted alone.
 pub(crate) const ENOUGH: f64 = 5.0;
 
@@ -25,6 +27,9 @@ pub(crate) struct Workers {
     pub(crate) starting: Vec<f64>,
     /// Pods that should have been Ready long ago.
     pub(crate) stuck: u32,
+    /// Pods made in the last 10 minutes, and how many of them are stuck.
+    pub(crate) made_lately: u32,
+    pub(crate) failing: u32,
     /// Running tasks on pods that do not end.
     pub(crate) used: PerKind,
     /// Slots on Ready pods that report (0 for resource-based slots).
@@ -115,6 +120,10 @@ pub(crate) fn observe(
             .filter(|report| elapsed(now, report.at) <= 3.0 * seconds(interval));
         workers.count(pod, report, start, interval, now);
         let Some(report) = report else {
+            // One report that got lost is no gap: what the pod said just before stands in for it.
+            if let Some(base) = old.filter(|base| elapsed(now, base.at) <= 2.0 * seconds(interval)) {
+                workers.stand_in(pod, &base, &memory.kinds.map(|kind| kind.slots));
+            }
             // The baseline stays for the report that comes after the gap.
             baselines.extend(old.map(|base| latency::keep(memory, base, &mut counts)));
             continue;
@@ -153,6 +162,26 @@ pub(crate) fn observe(
 }
 
 impl Workers {
+    /// Counts a pod by its last report.
+    fn stand_in(&mut self, pod: &PodSample, base: &PodBaseline, slots: &[u32; 4]) {
+        if pod.phase == PodPhase::Draining {
+            return;
+        }
+        for (k, used) in base.used.iter().enumerate() {
+            self.busy_slots = self.busy_slots.saturating_add(*used);
+            self.used[k] += f64::from(*used);
+            if pod.phase == PodPhase::Ready {
+                // 0 where no limit was ever reported.
+                self.room[k] += f64::from(slots[k]);
+            }
+        }
+        if pod.phase == PodPhase::Ready {
+            self.reporting += 1;
+            self.recent += 1;
+            self.busy_pods += u32::from(base.used.iter().any(|used| *used > 0));
+        }
+    }
+
     fn count(
         &mut self,
         pod: &PodSample,
@@ -169,6 +198,10 @@ impl Workers {
             if pod.phase == PodPhase::Ready {
                 self.room[slot.kind.index()] += f64::from(slot.limit.unwrap_or(0));
             }
+        }
+        let age = elapsed(now, pod.created).max(0.0);
+        if age <= LATELY && pod.phase != PodPhase::Draining {
+            self.made_lately += 1;
         }
         match pod.phase {
             PodPhase::Ready => {
@@ -187,9 +220,9 @@ impl Workers {
                 }
             }
             PodPhase::Pending | PodPhase::Starting => {
-                let age = elapsed(now, pod.created).max(0.0);
                 if age > (3.0 * start.slow).max(120.0) {
                     self.stuck += 1;
+                    self.failing += u32::from(age <= LATELY);
                 } else {
                     self.starting.push((start.median - age).max(1.0));
                 }

@@ -58,6 +58,8 @@ reasons! {
     LimitedByBehavior,
     RateLimited,
     PollerBound,
+    DownstreamBound,
+    NewPodsFailing,
     WithinBounds,
     ConnectionNotFound,
     SecretNotFound,

@@ -88,6 +88,8 @@ pub(super) fn scaling_limited(input: &Input) -> Verdict {
         Limited::LimitedByBehavior => (Truth::True, Reason::LimitedByBehavior),
         Limited::RateLimited => (Truth::True, Reason::RateLimited),
         Limited::PollerBound => (Truth::True, Reason::PollerBound),
+        Limited::DownstreamBound => (Truth::True, Reason::DownstreamBound),
+        Limited::NewPodsFailing => (Truth::True, Reason::NewPodsFailing),
     };
     Verdict::new(condition, truth, reason, scaling.limited_message)
 }
