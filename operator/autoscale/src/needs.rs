@@ -138,37 +138,6 @@ impl Needs {
         modelled.fold(0.0, f64::max) / (self.trim.max(1.0) * (1.0 + self.headroom))
     }
 
-    /// What the model asks for where nothing has piled up [pods].
-    pub(crate) fn lasting(&self) -> f64 {
-        let slots = self.kinds.iter().map(|kind| ratio(kind.lasting.1, kind.per_pod));
-        let by_slots = self.latency.map_or(0.0, |_| self.trim * slots.fold(0.0, f64::max));
-        let all: f64 = self.kinds.iter().map(|kind| kind.busy / kind.service).sum();
-        let lasting: f64 = self.kinds.iter().map(|kind| kind.lasting.0 / kind.service).sum();
-        let by_cpu = self.cpu.and_then(CpuNeed::pods).unwrap_or(0.0) * ratio(lasting, all).min(1.0);
-        let simple = self.slot_use.into_iter().chain(self.backlog).map(|need| need.pods);
-        simple.fold(by_slots.max(by_cpu), f64::max)
-    }
-
-    /// What the model asks for by itself [pods].
-    pub(crate) fn without_headroom(&self) -> f64 {
-        let modelled = self.latency.into_iter().chain(self.cpu.and_then(CpuNeed::pods));
-        modelled.fold(0.0, f64::max) / (self.trim.max(1.0) * (1.0 + self.headroom))
-    }
-
-    /// The largest answer [pods], where more than `present` pods would not help waiting tasks.
-    pub(crate) fn gated(&self, present: f64) -> f64 {
-        let gated = |pods: f64| pods.min(present);
-        Self {
-            latency: self.latency.map(gated),
-            backlog: self.backlog.map(|need| SimpleNeed {
-                pods: gated(need.pods),
-                ..need
-            }),
-            ..self.clone()
-        }
-        .raw()
-    }
-
     /// The kind that the latency target hangs on.
     pub(crate) fn leading(&self) -> Option<&KindNeed> {
         self.kinds.iter().reduce(|a, b| if b.pods() > a.pods() { b } else { a })
@@ -279,15 +248,10 @@ pub(crate) struct Observed<'a> {
 pub(crate) fn needs(observed: &Observed<'_>, missing: Missing) -> Needs {
     let Observed {
         policy,
-        estimates,
-        queues,
-        workers,
-        rates,
         start,
         headroom,
         trim,
-        reports,
-        outside_cpu: _,
+        ..
     } = observed;
     let objective = policy.schedule_to_start.map(|target| Objective {
         seconds: finite(target.seconds).max(0.001),
@@ -297,72 +261,10 @@ pub(crate) fn needs(observed: &Observed<'_>, missing: Missing) -> Needs {
         objective.map_or(NO_OBJECTIVE, |objective| objective.seconds),
         start.median,
     );
-    let silent = f64::from(workers.missing());
-    let mut kinds = Vec::with_capacity(4);
-    for kind in SlotKind::ALL {
-        let k = kind.index();
-        let (service, arrivals, slots) = (estimates.service[k], rates.arrivals[k], estimates.slots[k]);
-        let speed = match (estimates.capacity, estimates.cpu_per_slot) {
-            (Some(capacity), Some(per_slot)) => ratio(capacity, per_slot).max(1.0),
-            _ => slots,
-        };
-        let per_pod = slots.min(speed);
-        // Below half the pods the reports say too little: the steady state of the arrivals stands in for what runs.
-        let running = if workers.coverage() < 0.5 {
-            arrivals * service
-        } else {
-            workers.used[k]
-        };
-        let full = if missing == Missing::Full && *reports && queues.present[k] {
-            silent * slots
-        } else {
-            0.0
-        };
-        let load = Load {
-            tasks: running + full + queues.backlog[k],
-            arrivals,
-            service,
-        };
-        if load.tasks <= 0.0 && arrivals <= 0.0 {
-            continue;
-        }
-        let supply = Supply {
-            per_pod,
-            ready: f64::from(workers.ready),
-            starting: &workers.starting,
-        };
-        let tasks = demand::tasks_at_horizon(load, supply, start.median);
-        let demand = demand::busy_slots(tasks, arrivals, service, drain);
-        let busy = demand * (1.0 + headroom);
-        let traffic = Traffic {
-            busy,
-            service,
-            burstiness: rates.burstiness[k],
-            room: ratio(slots, per_pod),
-        };
-        let waits = objective.filter(|_| queues.present[k]);
-        let slots_needed = erlang::slots(traffic, waits);
-        let lasting = demand.min((rates.level[k] * service).max(running + full)) * (1.0 + headroom);
-        let lasting_slots = erlang::slots(
-            Traffic {
-                busy: lasting,
-                ..traffic
-            },
-            waits,
-        );
-        kinds.push(KindNeed {
-            kind,
-            tasks,
-            arrivals,
-            service,
-            demand,
-            busy,
-            slots: slots_needed,
-            lasting: (lasting, lasting_slots),
-            per_pod,
-            cpu_limited: per_pod < slots,
-        });
-    }
+    let kinds: Vec<KindNeed> = SlotKind::ALL
+        .into_iter()
+        .filter_map(|kind| kind_need(observed, kind, objective, drain, missing))
+        .collect();
     let cpu = policy
         .cpu_utilization
         .map(|share| cpu_need(observed, &kinds, share.clamp(0.05, 1.0), missing));
@@ -383,6 +285,88 @@ pub(crate) fn needs(observed: &Observed<'_>, missing: Missing) -> Needs {
         trim: *trim,
         kinds,
     }
+}
+
+/// The demand of one kind; `None` where there is none.
+fn kind_need(
+    observed: &Observed<'_>,
+    kind: SlotKind,
+    objective: Option<Objective>,
+    drain: f64,
+    missing: Missing,
+) -> Option<KindNeed> {
+    let Observed {
+        estimates,
+        queues,
+        workers,
+        rates,
+        start,
+        headroom,
+        reports,
+        ..
+    } = observed;
+    let k = kind.index();
+    let (service, arrivals, slots) = (estimates.service[k], rates.arrivals[k], estimates.slots[k]);
+    let speed = match (estimates.capacity, estimates.cpu_per_slot) {
+        (Some(capacity), Some(per_slot)) => ratio(capacity, per_slot).max(1.0),
+        _ => slots,
+    };
+    let per_pod = slots.min(speed);
+    // Below half the pods the reports say too little: the steady state of the arrivals stands in for what runs.
+    let running = if workers.coverage() < 0.5 {
+        arrivals * service
+    } else {
+        workers.used[k]
+    };
+    let full = if missing == Missing::Full && *reports && queues.present[k] {
+        f64::from(workers.missing()) * slots
+    } else {
+        0.0
+    };
+    let load = Load {
+        tasks: running + full + queues.backlog[k],
+        arrivals,
+        service,
+    };
+    if load.tasks <= 0.0 && arrivals <= 0.0 {
+        return None;
+    }
+    let supply = Supply {
+        per_pod,
+        ready: f64::from(workers.ready),
+        starting: &workers.starting,
+    };
+    let tasks = demand::tasks_at_horizon(load, supply, start.median);
+    let demand = demand::busy_slots(tasks, arrivals, service, drain);
+    let busy = demand * (1.0 + headroom);
+    let traffic = Traffic {
+        busy,
+        service,
+        burstiness: rates.burstiness[k],
+        room: ratio(slots, per_pod),
+    };
+    let waits = objective.filter(|_| queues.present[k]);
+    let slots_needed = erlang::slots(traffic, waits);
+    let lasting = demand.min((rates.level[k] * service).max(running + full)) * (1.0 + headroom);
+    let lasting_slots = erlang::slots(
+        Traffic {
+            busy: lasting,
+            ..traffic
+        },
+        waits,
+    );
+    Some(KindNeed {
+        kind,
+        tasks,
+        arrivals,
+        service,
+        demand,
+        busy,
+        slots: slots_needed,
+        lasting: (lasting, lasting_slots),
+        per_pod,
+        cpu_limited: per_pod < slots,
+    })
 }
 
 fn cpu_need(observed: &Observed<'_>, kinds: &[KindNeed], share: f64, missing: Missing) -> CpuNeed {
