@@ -17,6 +17,8 @@ use crate::world::{Child, DeploymentView, PodView, Trouble, World};
 /// What was decided.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Sized {
+    /// Pods the fleet has, by what was seen and decided before; `None` before there is one.
+    pub present: Option<u32>,
     /// Pods the fleet should have.
     pub replicas: u32,
     /// Why, for the moment when it is written.
@@ -25,6 +27,8 @@ pub struct Sized {
     pub decision: Option<Decision>,
     /// Going down is allowed now: the law said so, or a person did.
     pub may_shrink: bool,
+    /// A scale-in that was announced ends: an annotation keeps the fleet from shrinking, or from growing as it should.
+    pub paused_in: bool,
     /// What the scaling law remembers.
     pub autoscale: autoscale::Memory,
     /// Memory of the hand-over between the two.
@@ -53,7 +57,8 @@ pub fn size(desired: &Desired, world: &World, memory: &Memory, now: Timestamp) -
     let spec = desired.size.spec_replicas();
     // What we decided last counts as present when somebody lowered the Deployment by hand: put right at once. What somebody
     // raised is present as it stands, and leaves by the scale-in rules.
-    let present = present(deployment, memory).unwrap_or(spec);
+    let seen = present(deployment, memory);
+    let present = seen.unwrap_or(spec);
     let claimed = world.claimed_by.is_some();
 
     // Without the pods nothing can be said: not even how many there are. The law is not asked, the size stays.
@@ -102,9 +107,11 @@ pub fn size(desired: &Desired, world: &World, memory: &Memory, now: Timestamp) -
             };
             let may_shrink = decided.replicas < present;
             Sized {
+                present: seen,
                 replicas,
                 why,
                 may_shrink,
+                paused_in: false,
                 decision,
                 autoscale,
                 auto: true,
@@ -118,9 +125,11 @@ pub fn size(desired: &Desired, world: &World, memory: &Memory, now: Timestamp) -
                 message: format!("the pods are not known -> {present}"),
             };
             Sized {
+                present: seen,
                 replicas: present,
                 why,
                 may_shrink: false,
+                paused_in: false,
                 decision,
                 autoscale,
                 auto: true,
@@ -136,7 +145,7 @@ pub fn size(desired: &Desired, world: &World, memory: &Memory, now: Timestamp) -
                 notices,
             },
             memory,
-            present,
+            seen,
             claimed,
             spec_changed,
         ),
@@ -155,10 +164,11 @@ fn fixed(
     replicas: u32,
     evaluated: Evaluated,
     memory: &Memory,
-    present: u32,
+    seen: Option<u32>,
     claimed: bool,
     spec_changed: bool,
 ) -> Sized {
+    let present = seen.unwrap_or(replicas);
     let Evaluated {
         decision,
         autoscale,
@@ -182,9 +192,11 @@ fn fixed(
         message: format!("spec.replicas -> {replicas}"),
     };
     Sized {
+        present: seen,
         replicas,
         why,
         may_shrink: true,
+        paused_in: false,
         decision,
         autoscale,
         auto: memory.auto && claimed,

@@ -13,7 +13,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use fleet_core::rules::credentials;
-use fleet_core::{Class, Connection, Notice, NoticeReason, Pass as PlanPass, Plan, Verdict, plan, readiness};
+use fleet_core::{
+    Class, Connection, Memory, Notice, NoticeReason, Pass as PlanPass, Plan, Verdict, pause, plan, readiness,
+};
 use fleet_crds::{CredentialRotation, TemporalWorker, names};
 use k8s_openapi::api::apps::v1::Deployment;
 use kube::ResourceExt;
@@ -166,7 +168,8 @@ async fn blocked(
     observed: &Observed,
     problem: &Problem,
 ) -> Result<Action, Error> {
-    let verdicts: Vec<Verdict> = readiness::blocked(problem.reason, &problem.message, problem.stalled);
+    let hold = pause::read(worker.annotations()).hold;
+    let verdicts: Vec<Verdict> = readiness::blocked(problem.reason, &problem.message, problem.stalled, hold);
     let applied = report::nothing();
     let uid = worker.uid().unwrap_or_default();
     let said = Pass {
@@ -179,11 +182,18 @@ async fn blocked(
         size: None,
         verdicts: &verdicts,
     };
-    let notice = Notice::warning(
+    let mut notices = vec![Notice::warning(
         NoticeReason::ConnectionFailed,
         format!("{}: {}", problem.reason.name(), problem.message),
-    );
-    report::report(ctx, &said, &[notice]).await.map_err(Error::Report)?;
+    )];
+    notices.extend(hold.change_from(observed.memory.hold));
+    let mut state = ctx.fleets.get(&uid);
+    state.memory = Some(Memory {
+        hold,
+        ..observed.memory.clone()
+    });
+    ctx.fleets.put(&uid, state);
+    report::report(ctx, &said, &notices).await.map_err(Error::Report)?;
     // What a person has to mend may be mended in an object that no watch shows, such as a Secret.
     Ok(Action::requeue(Duration::from_secs(5)))
 }

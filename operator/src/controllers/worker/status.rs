@@ -143,6 +143,7 @@ fn condition_name(condition: ConditionType) -> &'static str {
         ConditionType::PollersReady => "PollersReady",
         ConditionType::ScalingActive => "ScalingActive",
         ConditionType::ScalingLimited => "ScalingLimited",
+        ConditionType::ScalingPaused => "ScalingPaused",
     }
 }
 
