@@ -18,6 +18,8 @@ pub(crate) struct Cli {
 pub(crate) enum Verb {
     /// Show fleets as trees: fleet, Deployment, pods.
     Get(Get),
+    /// Show the last evaluation of a fleet as arithmetic, and what would change it.
+    Explain(Named),
     /// Hold the size of a fleet, or one direction of its changes, until it is resumed.
     Pause(Pause),
     /// Let a paused fleet change its size again.
@@ -115,7 +117,7 @@ mod tests {
 
     #[test]
     fn what_concerns_one_fleet_needs_its_name() {
-        for verb in ["pause", "resume"] {
+        for verb in ["explain", "pause", "resume"] {
             assert!(Cli::try_parse_from(["x", verb]).is_err());
             assert!(Cli::try_parse_from(["x", verb, "orders", "-A"]).is_err());
             assert!(Cli::try_parse_from(["x", verb, "orders", "-n", "shop"]).is_ok());

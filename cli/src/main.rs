@@ -1,8 +1,9 @@
-//! `kubectl temporal-worker`: see a fleet as a tree, hold its size. The binary only parses, connects and
-//! prints; what is shown is made by [`model`], [`view`] and [`pause`], which are pure.
+//! `kubectl temporal-worker`: see a fleet as a tree, see why it has its size, hold that size. The binary only parses, connects and
+//! prints; what is shown is made by [`model`], [`view`], [`explain`] and [`pause`], which are pure.
 
 mod args;
 mod cluster;
+mod explain;
 mod model;
 mod pause;
 #[cfg(test)]
@@ -35,6 +36,11 @@ async fn run(cli: Cli) -> anyhow::Result<()> {
         .map_err(|_| anyhow::anyhow!("another TLS provider is installed already"))?;
     match cli.verb {
         Verb::Get(get) => self::get(&get).await,
+        Verb::Explain(Named { name, target }) => {
+            let fleet = Cluster::connect(&target, false).await?.fleet(&name).await?;
+            print!("{}", explain::text(&fleet));
+            Ok(())
+        }
         Verb::Pause(pause) => self::pause(&pause).await,
         Verb::Resume(fleet) => hold(&fleet, Hold::No).await,
     }
