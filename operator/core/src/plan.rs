@@ -3,7 +3,7 @@
 
 use jiff::{SignedDuration, Timestamp};
 
-use crate::autoscale::{Decision, ScalingActive, Seen};
+use crate::autoscale::{Decision, Sample, ScalingActive, Seen};
 use crate::desired::Desired;
 use crate::memory::Memory;
 use crate::notice::{Notice, NoticeReason};
@@ -29,6 +29,8 @@ pub struct Plan {
     pub replicas: u32,
     /// The scaling law's decision, if it was asked.
     pub decision: Option<Decision>,
+    /// What that decision was made from: with the memory before this pass, a line of a recording.
+    pub sample: Option<Sample>,
 }
 
 /// The longest time between two looks at a fleet.
@@ -115,6 +117,7 @@ pub fn plan(desired: &Desired, world: &World, memory: &Memory, pass: Pass, now: 
         memory: remembered,
         replicas,
         decision: sized.decision,
+        sample: sized.sample,
     }
 }
 

@@ -25,6 +25,8 @@ pub struct Sized {
     pub why: Why,
     /// The scaling law's decision, also when it only publishes.
     pub decision: Option<Decision>,
+    /// What it was made from.
+    pub sample: Option<Sample>,
     /// Going down is allowed now: the law said so, or a person did.
     pub may_shrink: bool,
     /// A scale-in that was announced ends: an annotation keeps the fleet from shrinking, or from growing as it should.
@@ -69,11 +71,11 @@ pub fn size(desired: &Desired, world: &World, memory: &Memory, now: Timestamp) -
         .filter(|_| !claimed)
         .map(|(policy, pods)| {
             let sample = sample(world, present, pods, deployment, &desired.default_slots);
-            decide(policy, &memory.autoscale, &sample, now)
+            (decide(policy, &memory.autoscale, &sample, now), sample)
         });
-    let (decision, autoscale) = match evaluated {
-        Some((decision, memory)) => (Some(decision), memory),
-        None => (None, memory.autoscale.clone()),
+    let (decision, autoscale, sample) = match evaluated {
+        Some(((decision, memory), sample)) => (Some(decision), memory, Some(sample)),
+        None => (None, memory.autoscale.clone(), None),
     };
     let mut notices = Vec::new();
     let spec_changed = memory.spec_replicas.is_some_and(|seen| seen != spec);
@@ -113,6 +115,7 @@ pub fn size(desired: &Desired, world: &World, memory: &Memory, now: Timestamp) -
                 may_shrink,
                 paused_in: false,
                 decision,
+                sample,
                 autoscale,
                 auto: true,
                 held: false,
@@ -131,6 +134,7 @@ pub fn size(desired: &Desired, world: &World, memory: &Memory, now: Timestamp) -
                 may_shrink: false,
                 paused_in: false,
                 decision,
+                sample,
                 autoscale,
                 auto: true,
                 held: false,
@@ -141,6 +145,7 @@ pub fn size(desired: &Desired, world: &World, memory: &Memory, now: Timestamp) -
             *replicas,
             Evaluated {
                 decision,
+                sample,
                 autoscale,
                 notices,
             },
@@ -155,6 +160,7 @@ pub fn size(desired: &Desired, world: &World, memory: &Memory, now: Timestamp) -
 /// What the law said, on its way into [`Sized`].
 struct Evaluated {
     decision: Option<Decision>,
+    sample: Option<Sample>,
     autoscale: autoscale::Memory,
     notices: Vec<Notice>,
 }
@@ -171,6 +177,7 @@ fn fixed(
     let present = seen.unwrap_or(replicas);
     let Evaluated {
         decision,
+        sample,
         autoscale,
         mut notices,
     } = evaluated;
@@ -198,6 +205,7 @@ fn fixed(
         may_shrink: true,
         paused_in: false,
         decision,
+        sample,
         autoscale,
         auto: memory.auto && claimed,
         held,
