@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
-/// Fleets of Temporal workers, as `kubectl` shows other things. Reads Kubernetes only: no Secret, no call to Temporal.
+/// Fleets of Temporal workers, as `kubectl` shows other things. Talks to Kubernetes only: no Secret, no call to Temporal.
 #[derive(Debug, Parser)]
 #[command(name = "kubectl temporal-worker", bin_name = "kubectl temporal-worker", version)]
 pub(crate) struct Cli {
@@ -18,6 +18,39 @@ pub(crate) struct Cli {
 pub(crate) enum Verb {
     /// Show fleets as trees: fleet, Deployment, pods.
     Get(Get),
+    /// Show the last evaluation of a fleet as arithmetic, and what would change it.
+    Explain(Named),
+    /// Hold the size of a fleet, or one direction of its changes, until it is resumed.
+    Pause(Pause),
+    /// Let a paused fleet change its size again.
+    Resume(Named),
+}
+
+/// One fleet.
+#[derive(Debug, Args)]
+pub(crate) struct Named {
+    /// Name of the TemporalWorker.
+    pub(crate) name: String,
+    /// Where it is.
+    #[command(flatten)]
+    pub(crate) target: Target,
+}
+
+/// Options of `pause`. Without one the size stays as it is.
+#[derive(Debug, Args)]
+pub(crate) struct Pause {
+    /// Which fleet.
+    #[command(flatten)]
+    pub(crate) fleet: Named,
+    /// Set the size to N pods and keep it there, whatever the bounds and the load say.
+    #[arg(long, value_name = "N")]
+    pub(crate) at: Option<u32>,
+    /// Only keep the fleet from shrinking.
+    #[arg(long)]
+    pub(crate) scale_in: bool,
+    /// Only keep the fleet from growing.
+    #[arg(long)]
+    pub(crate) scale_out: bool,
 }
 
 /// Options of `get`.
@@ -31,6 +64,9 @@ pub(crate) struct Get {
     /// Most pods to list for each Deployment; those that need attention come first.
     #[arg(long, default_value_t = 10, value_name = "N")]
     pub(crate) pods: usize,
+    /// Look in all Kubernetes namespaces.
+    #[arg(short = 'A', long, conflicts_with_all = ["name", "namespace"])]
+    pub(crate) all_namespaces: bool,
     /// Where to look.
     #[command(flatten)]
     pub(crate) target: Target,
@@ -40,11 +76,8 @@ pub(crate) struct Get {
 #[derive(Debug, Args)]
 pub(crate) struct Target {
     /// Kubernetes namespace; the context's if left out.
-    #[arg(short, long, conflicts_with = "all_namespaces")]
+    #[arg(short, long)]
     pub(crate) namespace: Option<String>,
-    /// Look in all Kubernetes namespaces.
-    #[arg(short = 'A', long, conflicts_with = "name")]
-    pub(crate) all_namespaces: bool,
     /// Path of the kubeconfig; $KUBECONFIG or ~/.kube/config if left out.
     #[arg(long, value_name = "FILE")]
     pub(crate) kubeconfig: Option<PathBuf>,
@@ -69,15 +102,26 @@ mod tests {
 
     #[test]
     fn options_stand_where_kubectl_users_put_them() {
-        let Verb::Get(get) = Cli::parse_from(["x", "get", "orders", "-n", "shop", "-w", "--context", "prod"]).verb;
+        let verb = Cli::parse_from(["x", "get", "orders", "-n", "shop", "-w", "--context", "prod"]).verb;
+        let Verb::Get(get) = verb else { panic!("{verb:?}") };
         assert_eq!(get.name.as_deref(), Some("orders"));
         assert_eq!(get.target.namespace.as_deref(), Some("shop"));
-        assert!(get.watch && !get.target.all_namespaces);
+        assert!(get.watch && !get.all_namespaces);
     }
 
     #[test]
     fn one_name_in_all_namespaces_is_refused() {
         assert!(Cli::try_parse_from(["x", "get", "orders", "-A"]).is_err());
         assert!(Cli::try_parse_from(["x", "get", "-A", "-n", "shop"]).is_err());
+    }
+
+    #[test]
+    fn what_concerns_one_fleet_needs_its_name() {
+        for verb in ["explain", "pause", "resume"] {
+            assert!(Cli::try_parse_from(["x", verb]).is_err());
+            assert!(Cli::try_parse_from(["x", verb, "orders", "-A"]).is_err());
+            assert!(Cli::try_parse_from(["x", verb, "orders", "-n", "shop"]).is_ok());
+        }
+        assert!(Cli::try_parse_from(["x", "pause", "orders", "--at", "-1"]).is_err());
     }
 }

@@ -1,4 +1,5 @@
-//! All reading of Kubernetes: the client as the user's kubeconfig says, one snapshot, or stores that are kept up to date.
+//! All talk with Kubernetes: the client as the user's kubeconfig says, one snapshot, stores that are kept up to date, and the one
+//! write of this tool, a patch of annotations.
 
 use std::collections::HashMap;
 
@@ -7,10 +8,10 @@ use fleet_crds::{TemporalWorker, names};
 use k8s_openapi::api::{apps::v1::Deployment, core::v1::Pod};
 use kube::{
     Api, Client, Config, Resource,
-    api::{ApiResource, DynamicObject, ListParams},
+    api::{ApiResource, DynamicObject, ListParams, Patch, PatchParams},
     config::{KubeConfigOptions, Kubeconfig},
 };
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::{
     args::Target,
@@ -27,7 +28,7 @@ pub(crate) struct Cluster {
 
 impl Cluster {
     /// Connects as the kubeconfig, the context and the options say; inside a pod without a kubeconfig, as that pod.
-    pub(crate) async fn connect(target: &Target) -> anyhow::Result<Self> {
+    pub(crate) async fn connect(target: &Target, all_namespaces: bool) -> anyhow::Result<Self> {
         let options = KubeConfigOptions {
             context: target.context.clone(),
             ..KubeConfigOptions::default()
@@ -45,7 +46,7 @@ impl Cluster {
         if target.impersonate.is_some() {
             config.auth_info.impersonate.clone_from(&target.impersonate);
         }
-        let namespace = match (target.all_namespaces, &target.namespace) {
+        let namespace = match (all_namespaces, &target.namespace) {
             (true, _) => None,
             (false, Some(namespace)) => Some(namespace.clone()),
             (false, None) => Some(config.default_namespace.clone()),
@@ -86,7 +87,7 @@ impl Cluster {
     /// Everything once. A name that does not exist is an error.
     pub(crate) async fn snapshot(&self, name: Option<&str>) -> anyhow::Result<Snapshot> {
         let workers = match name {
-            Some(name) => vec![self.api::<TemporalWorker>().get(name).await.map_err(explain)?],
+            Some(name) => vec![self.fleet(name).await?],
             None => {
                 self.api::<TemporalWorker>()
                     .list(&ListParams::default())
@@ -110,6 +111,24 @@ impl Cluster {
             pods: pods.context("list pods")?.items.into_iter().map(Into::into).collect(),
             cores,
         })
+    }
+
+    /// One fleet. A name that does not exist is an error.
+    pub(crate) async fn fleet(&self, name: &str) -> anyhow::Result<TemporalWorker> {
+        self.api().get(name).await.map_err(explain)
+    }
+
+    /// Changes annotations of a fleet; `null` takes one away.
+    pub(crate) async fn annotate(&self, name: &str, annotations: &Value) -> anyhow::Result<TemporalWorker> {
+        let patch = json!({"metadata": {"annotations": annotations}});
+        let as_plugin = PatchParams {
+            field_manager: Some(names::MANAGER_PLUGIN.to_owned()),
+            ..PatchParams::default()
+        };
+        self.api()
+            .patch(name, &as_plugin, &Patch::Merge(&patch))
+            .await
+            .map_err(explain)
     }
 
     /// CPU of the pods from the metrics API. A cluster without it, or a user who may not read it, sees no CPU.

@@ -1,9 +1,11 @@
-//! `kubectl temporal-worker`: see a fleet as a tree. The binary only parses, connects and prints; what is shown is made by
-//! [`model`] and [`view`], which are pure.
+//! `kubectl temporal-worker`: see a fleet as a tree, see why it has its size, hold that size. The binary only parses, connects and
+//! prints; what is shown is made by [`model`], [`view`], [`explain`] and [`pause`], which are pure.
 
 mod args;
 mod cluster;
+mod explain;
 mod model;
+mod pause;
 #[cfg(test)]
 mod tests;
 mod view;
@@ -11,9 +13,10 @@ mod watch;
 
 use std::process::ExitCode;
 
-use args::{Cli, Get, Verb};
+use args::{Cli, Get, Named, Pause, Verb};
 use clap::Parser as _;
 use cluster::Cluster;
+use fleet_core::Hold;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
@@ -33,11 +36,18 @@ async fn run(cli: Cli) -> anyhow::Result<()> {
         .map_err(|_| anyhow::anyhow!("another TLS provider is installed already"))?;
     match cli.verb {
         Verb::Get(get) => self::get(&get).await,
+        Verb::Explain(Named { name, target }) => {
+            let fleet = Cluster::connect(&target, false).await?.fleet(&name).await?;
+            print!("{}", explain::text(&fleet));
+            Ok(())
+        }
+        Verb::Pause(pause) => self::pause(&pause).await,
+        Verb::Resume(fleet) => hold(&fleet, Hold::No).await,
     }
 }
 
 async fn get(get: &Get) -> anyhow::Result<()> {
-    let cluster = Cluster::connect(&get.target).await?;
+    let cluster = Cluster::connect(&get.target, get.all_namespaces).await?;
     // Also before a watch: a wrong name or a missing kind is said at once instead of shown as emptiness.
     let snapshot = cluster.snapshot(get.name.as_deref()).await?;
     if get.watch {
@@ -47,5 +57,18 @@ async fn get(get: &Get) -> anyhow::Result<()> {
         eprintln!("{}", cluster.nothing());
     }
     print!("{}", view::tree(&model::fleets(&snapshot, watch::now()), get.pods));
+    Ok(())
+}
+
+async fn pause(options: &Pause) -> anyhow::Result<()> {
+    hold(&options.fleet, pause::wanted(options)?).await
+}
+
+/// Sets what is held of a fleet's size, and says what it was and is.
+async fn hold(fleet: &Named, wanted: Hold) -> anyhow::Result<()> {
+    let cluster = Cluster::connect(&fleet.target, false).await?;
+    let before = cluster.fleet(&fleet.name).await?;
+    cluster.annotate(&fleet.name, &pause::annotations(wanted)).await?;
+    println!("{}", pause::told(&before, wanted));
     Ok(())
 }

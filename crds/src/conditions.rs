@@ -59,6 +59,8 @@ documented_enum! {
         ScalingActive,
         /// Something other than the demand set the size.
         ScalingLimited,
+        /// An annotation holds changes of size back; what the autoscaler recommends is still published.
+        ScalingPaused,
     }
 }
 
@@ -164,6 +166,17 @@ documented_enum! {
         NewPodsFailing,
         /// The size is what the demand asks for.
         WithinBounds,
+
+        /// The annotation paused keeps the size as it is.
+        Paused,
+        /// The annotation paused-replicas sets the size.
+        PausedAtReplicas,
+        /// The annotation paused-scale-in keeps the fleet from shrinking.
+        ScaleInPaused,
+        /// The annotation paused-scale-out keeps the fleet from growing.
+        ScaleOutPaused,
+        /// No annotation holds the size.
+        NotPaused,
     }
 }
 
@@ -221,6 +234,7 @@ impl ConditionType {
                 R::DownstreamBound,
                 R::NewPodsFailing,
             ],
+            Self::ScalingPaused => &[R::Paused, R::PausedAtReplicas, R::ScaleInPaused, R::ScaleOutPaused],
         }
     }
 
@@ -241,6 +255,7 @@ impl ConditionType {
             Self::PollersReady => &[R::NoPollers, R::QueueNotPolled],
             Self::ScalingActive => &[R::SignalsUnknown, R::DryRun, R::TurnedOff, R::QueueClaimedByOther],
             Self::ScalingLimited => &[R::WithinBounds],
+            Self::ScalingPaused => &[R::NotPaused],
         }
     }
 }

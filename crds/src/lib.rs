@@ -34,7 +34,8 @@ pub use pod::{
     CredentialRotation, Health, Metrics, PodDisruptionBudgetSpec, RollingUpdate, UpdateStrategy, UpdateType,
 };
 pub use status::{
-    AutoscalingStatus, ScalingDecision, Summary, TargetStatus, TargetType, TaskQueueStatus, TemporalWorkerStatus,
+    ArithmeticLine, AutoscalingStatus, ScalingDecision, Summary, TargetStatus, TargetType, TaskQueueStatus,
+    TemporalWorkerStatus,
 };
 pub use task_queue::{TaskQueue, TaskType};
 pub use temporal_connection::{

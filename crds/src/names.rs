@@ -34,10 +34,23 @@ pub const ANNOTATION_POD_DELETION_COST: &str = "controller.kubernetes.io/pod-del
 /// Annotation on pods, read by the cluster autoscaler: `"false"` while the pod is busy.
 pub const ANNOTATION_SAFE_TO_EVICT: &str = "cluster-autoscaler.kubernetes.io/safe-to-evict";
 
+/// Annotation on a `TemporalWorker`, `"true"`: its size stays.
+pub const ANNOTATION_PAUSED: &str = "temporal-fleet.dev/paused";
+/// Annotation on a `TemporalWorker`, a number: its size becomes this and stays; wins over the others.
+pub const ANNOTATION_PAUSED_REPLICAS: &str = "temporal-fleet.dev/paused-replicas";
+/// Annotation on a `TemporalWorker`, `"true"`: it does not shrink.
+pub const ANNOTATION_PAUSED_SCALE_IN: &str = "temporal-fleet.dev/paused-scale-in";
+/// Annotation on a `TemporalWorker`, `"true"`: it does not grow.
+pub const ANNOTATION_PAUSED_SCALE_OUT: &str = "temporal-fleet.dev/paused-scale-out";
+/// Annotation on a `TemporalWorker`, `"true"`: the autoscaler acts as if a task waited.
+pub const ANNOTATION_FORCE_ACTIVATION: &str = "temporal-fleet.dev/force-activation";
+
 /// Field manager of child objects.
 pub const MANAGER_CHILDREN: &str = "temporal-fleet";
 /// Field manager of `spec.replicas` of Deployments.
 pub const MANAGER_SCALE: &str = "temporal-fleet-scale";
+/// Field manager of annotations that the kubectl plugin writes.
+pub const MANAGER_PLUGIN: &str = "kubectl-temporal-worker";
 /// Field manager of the status of our kinds.
 pub const MANAGER_STATUS: &str = "temporal-fleet-status";
 

@@ -8,6 +8,8 @@ use serde::{Deserialize, Serialize};
 
 /// Longest list of past decisions.
 pub const DECISIONS_MAX: usize = 10;
+/// Longest note of a line of arithmetic, in bytes; the schema counts characters, which are fewer.
+pub const NOTE_MAX: usize = 256;
 /// Longest `memory`, in bytes.
 pub const MEMORY_MAX: usize = 4096;
 
@@ -138,10 +140,38 @@ pub struct AutoscalingStatus {
         extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["type"])
     )]
     pub targets: Vec<TargetStatus>,
+    /// When the arithmetic was last different.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub evaluated_at: Option<Time>,
+    /// The last evaluation step by step, as the plugin's verb explain shows it; also of an evaluation that changed nothing.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 24), extend("x-kubernetes-list-type" = "atomic"))]
+    pub arithmetic: Vec<ArithmeticLine>,
     /// The last 10 changes of size, oldest first, with their arithmetic.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 10), extend("x-kubernetes-list-type" = "atomic"))]
     pub decisions: Vec<ScalingDecision>,
+}
+
+/// One line of an evaluation.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ArithmeticLine {
+    /// Demand, Headroom, PerPod, Target, Behavior, Bounds, Slots or Change.
+    #[schemars(length(min = 1, max = 32))]
+    pub step: String,
+    /// What is computed; of Change a whole sentence.
+    #[serde(default)]
+    #[schemars(length(max = 256))]
+    pub text: String,
+    /// What comes of it.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    #[schemars(length(max = 64))]
+    pub result: String,
+    /// Where the figures come from and how old they are, or what they say beside.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    #[schemars(length(max = 256))]
+    pub note: String,
 }
 
 /// One objective with what was measured.

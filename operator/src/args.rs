@@ -1,5 +1,6 @@
 //! Arguments of the operator. What concerns one fleet belongs in its object, not here.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args as ClapArgs, Parser, ValueEnum};
@@ -20,6 +21,9 @@ pub struct Args {
     /// Logs.
     #[command(flatten)]
     pub telemetry: TelemetryArgs,
+    /// Recordings.
+    #[command(flatten)]
+    pub recording: RecordingArgs,
 }
 
 /// Scope and ports.
@@ -122,6 +126,15 @@ pub struct TelemetryArgs {
     /// Form of the lines
     #[arg(long, env = "LOG_FORMAT", hide_env_values = true, default_value = "json", value_enum)]
     pub log_format: LogFormat,
+}
+
+/// Recordings.
+#[derive(Clone, Debug, ClapArgs)]
+#[command(next_help_heading = "Recordings")]
+pub struct RecordingArgs {
+    /// Write each scaling decision with all it was made from into this directory: per fleet one file of JSON lines, put aside at 64 MiB
+    #[arg(long, env = "RECORD_DIR", hide_env_values = true, value_name = "DIRECTORY")]
+    pub record_dir: Option<PathBuf>,
 }
 
 /// Form of log lines.

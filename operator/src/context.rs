@@ -13,6 +13,7 @@ use crate::health::Health;
 use crate::k8s::Cluster;
 use crate::k8s::events::Publisher;
 use crate::metrics::Metrics;
+use crate::recorder::Recorder;
 use crate::secrets::Secrets;
 use crate::signals::resources::PodResources;
 use crate::signals::sources::Sources;
@@ -43,6 +44,8 @@ pub struct Context {
     pub health: Arc<Health>,
     /// What each fleet must not forget between passes.
     pub fleets: Fleets,
+    /// Recordings of decisions, if they are wanted.
+    pub recorder: Option<Recorder>,
     /// The only reader of the clock.
     pub now: fn() -> Timestamp,
 }

@@ -14,6 +14,7 @@ pub mod leader;
 pub mod metered;
 pub mod metrics;
 pub mod random;
+pub mod recorder;
 pub mod render;
 pub mod run;
 pub mod secrets;

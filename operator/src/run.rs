@@ -11,7 +11,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::args::{Args, LeaderArgs, LimitsArgs, ServerArgs};
+use crate::args::{Args, LeaderArgs, LimitsArgs, RecordingArgs, ServerArgs};
 use crate::backoff::Backoff;
 use crate::context::{Context, Fleets};
 use crate::controllers::drive;
@@ -22,6 +22,7 @@ use crate::k8s::{Cluster, Writes, client};
 use crate::leader::{Elector, KubeLease, Leadership, Timing, random_identity};
 use crate::metered::Metered;
 use crate::metrics::Metrics;
+use crate::recorder::Recorder;
 use crate::secrets::Secrets;
 use crate::serve;
 use crate::signals::resources::PodResources;
@@ -53,7 +54,9 @@ pub async fn run(args: Args) -> anyhow::Result<()> {
         leader,
         limits,
         telemetry: _,
+        recording: RecordingArgs { record_dir },
     } = args;
+    let recorder = record_dir.map(Recorder::start).transpose()?;
     let metrics = Metrics::new()?;
     let health = Arc::new(Health::default());
     let stop = CancellationToken::new();
@@ -179,6 +182,7 @@ pub async fn run(args: Args) -> anyhow::Result<()> {
         backoff: Backoff::new(leader.pod_name.clone()),
         health: Arc::clone(&health),
         fleets: Fleets::default(),
+        recorder,
         now: clock,
     });
     tokio::spawn(drive::forget(Arc::clone(&context), gone_feed));

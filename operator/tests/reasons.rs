@@ -2,8 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use fleet_core::{ConditionType, Reason};
-use fleet_crds::conditions;
+use fleet_core::{ConditionType, Reason, pause};
+use fleet_crds::{conditions, names};
 
 #[test]
 fn every_reason_of_the_planner_is_documented_and_every_documented_one_can_be_given() {
@@ -20,4 +20,17 @@ fn the_types_of_conditions_are_the_same() {
         .map(|type_| type_.as_str().to_owned())
         .collect();
     assert_eq!(planner, api);
+}
+
+#[test]
+fn the_annotations_that_hold_a_size_have_the_same_names() {
+    for (planner, api) in [
+        (pause::PAUSED, names::ANNOTATION_PAUSED),
+        (pause::PAUSED_REPLICAS, names::ANNOTATION_PAUSED_REPLICAS),
+        (pause::PAUSED_SCALE_IN, names::ANNOTATION_PAUSED_SCALE_IN),
+        (pause::PAUSED_SCALE_OUT, names::ANNOTATION_PAUSED_SCALE_OUT),
+        (pause::FORCE_ACTIVATION, names::ANNOTATION_FORCE_ACTIVATION),
+    ] {
+        assert_eq!(planner, api);
+    }
 }

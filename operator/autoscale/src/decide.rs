@@ -12,7 +12,7 @@ use crate::trim::Judged;
 use crate::workers::Workers;
 use crate::zero::Idle;
 use crate::{Active, Decision, Limited, LimitedBy, Mode, Policy, Sample, ScalingActive};
-use crate::{arrivals, downstream, gate, headroom, latency, queues, scale_in, trim, workers, zero};
+use crate::{arithmetic, arrivals, downstream, gate, headroom, latency, queues, scale_in, trim, workers, zero};
 
 /// Interval between samples when hot or at zero [s]: the server's own cache makes a shorter one useless.
 const HOT: i64 = 5;
@@ -158,6 +158,8 @@ impl Situation<'_> {
             needs,
             minute,
             choice,
+            bounds: (self.min, self.max),
+            now: self.now,
         };
         let replicas = if observed.policy.mode == Mode::Auto {
             choice.replicas
@@ -183,6 +185,7 @@ impl Situation<'_> {
             },
             targets: explain::targets(&facts),
             message: explain::message(&facts),
+            arithmetic: arithmetic::lines(&facts),
             next_poll: self.next_poll(memory, replicas),
             offered_load: needs.kinds.iter().map(|kind| (kind.kind, kind.demand)).collect(),
             schedule_to_start_p99_seconds: minute.p99,

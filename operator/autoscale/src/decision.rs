@@ -97,6 +97,7 @@ macro_rules! names {
 }
 
 names! {
+    Step { Demand, Headroom, PerPod, Target, Behavior, Bounds, Slots, Change }
     Target { ScheduleToStart, CpuUtilization, SlotUtilization, BacklogPerReplica }
     Reason {
         ScheduleToStart, CpuUtilization, SlotUtilization, BacklogPerReplica, WokenFromZero, IdleToZero, Bounds, Behavior, Hold
@@ -161,6 +162,48 @@ pub struct TargetReport {
     pub recommended: u32,
 }
 
+/// Most lines of a decision's arithmetic.
+pub const LINES_MAX: usize = 24;
+/// Most characters of a line's text and note.
+pub const TEXT_MAX: usize = 240;
+/// Most characters of a line's result.
+pub const RESULT_MAX: usize = 64;
+
+/// One line of a decision's arithmetic.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Line {
+    /// Which step it belongs to.
+    pub step: Step,
+    /// What is computed, such as `51.6 tasks/s x 2.1 s`; for [`Step::Change`] a whole sentence.
+    pub text: String,
+    /// What comes of it, such as `108 busy slots`; may be empty.
+    pub result: String,
+    /// Where the figures come from, or what they say beside; may be empty. Ages of figures stand nowhere else.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub note: String,
+}
+
+/// A step of the arithmetic.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub enum Step {
+    /// Busy slots that the load asks for, per slot kind.
+    Demand,
+    /// What is added for surprises, and where the model asked for too little.
+    Headroom,
+    /// Slots of a pod that CPU can keep at full speed, per slot kind.
+    PerPod,
+    /// Pods that a target asks for.
+    Target,
+    /// What pace, windows and safety make of that.
+    Behavior,
+    /// What the bounds make of that.
+    Bounds,
+    /// Slots of a pod with which slots and CPU bind together.
+    Slots,
+    /// What would change the answer.
+    Change,
+}
+
 /// What to run, and why.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Decision {
@@ -178,6 +221,9 @@ pub struct Decision {
     pub targets: Vec<TargetReport>,
     /// The arithmetic, in one line that ends in `-> N`.
     pub message: String,
+    /// The arithmetic step by step, at most [`LINES_MAX`] lines; the steps in their order, each a group of lines.
+    #[serde(default)]
+    pub arithmetic: Vec<Line>,
     /// When to sample again.
     pub next_poll: SignedDuration,
     /// Demand per slot kind [busy slots].

@@ -1,10 +1,13 @@
 //! The words of a decision: its arithmetic in one line that ends in `-> N`, and one report per target.
 
+use jiff::Timestamp;
+
 use crate::choose::Choice;
 use crate::latency::LastMinute;
 use crate::needs::{CpuNeed, KindNeed, Needs, Observed};
 use crate::num::whole_pods;
 use crate::simple::SimpleNeed;
+use crate::words::{fixed, goal, millis, number, percent, time};
 use crate::{Reason, Sample, Target, TargetReport};
 
 /// What there is to explain.
@@ -14,6 +17,9 @@ pub(crate) struct Facts<'a> {
     pub(crate) needs: &'a Needs,
     pub(crate) minute: LastMinute,
     pub(crate) choice: &'a Choice,
+    /// Lower and upper bound of the size [pods].
+    pub(crate) bounds: (u32, u32),
+    pub(crate) now: Timestamp,
 }
 
 /// One report per target that is on.
@@ -67,12 +73,20 @@ pub(crate) fn targets(facts: &Facts<'_>) -> Vec<TargetReport> {
     targets
 }
 
+/// A fleet that is told nothing has no arithmetic to show.
+pub(crate) fn silent(facts: &Facts<'_>) -> bool {
+    let Choice { reason, note, .. } = facts.choice;
+    matches!(reason, Reason::IdleToZero)
+        || (*reason == Reason::Hold && facts.observed.queues.gap.is_some())
+        || (*reason == Reason::WokenFromZero && note.is_some())
+}
+
 /// The arithmetic, in one line that ends in `-> N`.
 pub(crate) fn message(facts: &Facts<'_>) -> String {
     let Facts { needs, choice, .. } = facts;
     let Choice {
         replicas,
-        reason,
+        reason: _,
         limited,
         note,
     } = choice;
@@ -86,10 +100,7 @@ pub(crate) fn message(facts: &Facts<'_>) -> String {
         (Target::BacklogPerReplica, needs.backlog.map(backlog)),
     ];
     targets.sort_by_key(|(target, _)| *target == needs.decider());
-    // A fleet that is told nothing has no arithmetic to show.
-    let silent = matches!(reason, Reason::IdleToZero)
-        || (*reason == Reason::Hold && facts.observed.queues.gap.is_some())
-        || (*reason == Reason::WokenFromZero && note.is_some());
+    let silent = silent(facts);
     for (text, pods) in targets.into_iter().filter_map(|(_, part)| part).filter(|_| !silent) {
         last = Some(pods);
         parts.push(format!("{text} -> {pods}"));
@@ -106,10 +117,9 @@ pub(crate) fn message(facts: &Facts<'_>) -> String {
 
 /// Demand in busy slots, in its simplest true form.
 fn demand(kind: &KindNeed, needs: &Needs) -> String {
-    let steady = kind.arrivals * kind.service;
     let (arrivals, service, busy) = (number(kind.arrivals), time(kind.service), number(kind.demand));
     let reserve = headroom(needs);
-    if (kind.demand - steady).abs() <= 0.02 * kind.demand.max(steady) {
+    if kind.steady() {
         return format!("{arrivals}/s x {service} = {busy} busy slots{reserve}");
     }
     let (tasks, drain) = (number(kind.tasks), time(needs.drain));
@@ -226,68 +236,4 @@ fn backlog(need: SimpleNeed) -> (String, u32) {
         format!("{waiting} waiting tasks / {goal} = {pods}"),
         whole_pods(need.pods),
     )
-}
-
-fn goal(percentile: f64, seconds: f64) -> String {
-    format!("p{percentile} {}s", number(seconds))
-}
-
-fn percent(share: f64) -> String {
-    format!("{:.0}%", 100.0 * share)
-}
-
-/// Cores as Kubernetes writes small ones; a tenth of a millicore still shows.
-fn millis(cores: f64) -> String {
-    let millicores = 1000.0 * cores;
-    if millicores > 0.0 && millicores < 9.95 {
-        format!("{}m", number(millicores))
-    } else {
-        format!("{millicores:.0}m")
-    }
-}
-
-fn time(seconds: f64) -> String {
-    if seconds < 0.1 {
-        format!("{} ms", number(1000.0 * seconds))
-    } else {
-        format!("{} s", number(seconds))
-    }
-}
-
-/// Two decimals, as for pods.
-fn fixed(x: f64) -> String {
-    format!("{x:.2}")
-}
-
-/// Three significant digits, without trailing zeros.
-fn number(x: f64) -> String {
-    // Adding zero turns -0 into 0.
-    let x = x + 0.0;
-    let digits = if x >= 99.95 {
-        0
-    } else if x >= 9.995 {
-        1
-    } else {
-        2
-    };
-    let text = format!("{x:.digits$}");
-    if text.contains('.') {
-        text.trim_end_matches('0').trim_end_matches('.').to_owned()
-    } else {
-        text
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn numbers_have_three_digits() {
-        let all = [0.0, 0.046, 2.1, 2.38, 22.7, 51.6, 99.96, 108.4, 12_345.6].map(number);
-        assert_eq!(all, ["0", "0.05", "2.1", "2.38", "22.7", "51.6", "100", "108", "12346"]);
-        assert_eq!([0.022, 0.0005, 0.5, 2.0].map(millis), ["22m", "0.5m", "500m", "2000m"]);
-        assert_eq!([0.004, 2.1].map(time), ["4 ms", "2.1 s"]);
-        assert_eq!(goal(99.0, 5.0), "p99 5s");
-    }
 }

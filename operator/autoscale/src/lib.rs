@@ -4,6 +4,7 @@
 //! Never does: I/O, clocks, randomness, threads. The same input gives the same answer, to the bit, on every machine: that is
 //! what makes a recorded trace replayable. All floating point is total: no NaN gets in, none gets out.
 
+mod arithmetic;
 mod arrivals;
 mod choose;
 mod counters;
@@ -27,11 +28,13 @@ pub mod sample;
 mod scale_in;
 pub mod seen;
 mod simple;
+mod threshold;
 mod trim;
+mod words;
 mod workers;
 mod zero;
 
-pub use decision::{Active, Decision, Limited, LimitedBy, Reason, ScalingActive, Target, TargetReport};
+pub use decision::{Active, Decision, Limited, LimitedBy, Line, Reason, ScalingActive, Step, Target, TargetReport};
 pub use kinds::{SlotKind, TaskType};
 pub use memory::Memory;
 pub use policy::{

@@ -59,6 +59,12 @@ impl KindNeed {
     pub(crate) fn pods(&self) -> f64 {
         ratio(self.slots, self.per_pod)
     }
+
+    /// What arrives accounts for the demand: nothing has piled up, nothing runs out.
+    pub(crate) fn steady(&self) -> bool {
+        let steady = self.arrivals * self.service;
+        (self.demand - steady).abs() <= 0.02 * self.demand.max(steady)
+    }
 }
 
 /// How the CPU target came to its answer.

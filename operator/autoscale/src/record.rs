@@ -13,9 +13,12 @@ pub struct Record {
     pub at: Timestamp,
     /// What the owner asked for.
     pub policy: Policy,
-    /// What was remembered, where that does not follow from the line before: in the first line, and after a restart.
+    /// What was remembered: in the first line of a file, and where it does not follow from the line before, as after a restart.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub memory: Option<Memory>,
+    /// The memory follows from the line before, if that is at hand: the line only begins another file.
+    #[serde(default, skip_serializing_if = "core::ops::Not::not")]
+    pub continues: bool,
     /// What was known.
     pub sample: Sample,
     /// What was decided.
@@ -26,14 +29,16 @@ pub struct Record {
 #[derive(Clone, Debug, Default)]
 pub struct Replay {
     memory: Memory,
+    begun: bool,
 }
 
 impl Replay {
     /// The decision that this build makes where the record has its own.
     pub fn next(&mut self, record: &Record) -> Decision {
-        if let Some(memory) = &record.memory {
+        if let Some(memory) = record.memory.as_ref().filter(|_| !(self.begun && record.continues)) {
             self.memory = memory.clone();
         }
+        self.begun = true;
         let (decision, memory) = decide(&record.policy, &self.memory, &record.sample, record.at);
         self.memory = memory;
         decision

@@ -6,12 +6,18 @@ use std::collections::BTreeMap;
 
 use common::{Work, World, at};
 use fleet_autoscale::{
-    Decision, Memory, PodPhase, PodReport, PodSample, Policy, QueueSample, QueueStats, Sample, Seen, SlotKind,
+    Decision, Memory, PodPhase, PodReport, PodSample, Policy, QueueSample, QueueStats, Reason, Sample, Seen, SlotKind,
     SlotReport, TaskType, decide,
 };
 
 /// A fleet of four pods of 500m at a steady 51.6 tasks/s of 2.1 s and 46m core-seconds each: the example of the API page.
 fn steady(time: f64, replicas: u32, backlog: u64) -> Sample {
+    steady_at(51.6, time, replicas, backlog)
+}
+
+/// The same at another rate [tasks/s].
+fn steady_at(rate: f64, time: f64, replicas: u32, backlog: u64) -> Sample {
+    let busy = 108.4 * rate / 51.6;
     let share = 1.0 / f64::from(replicas);
     let pods = (0..replicas).map(|number| PodSample {
         name: format!("orders-{number}"),
@@ -25,12 +31,12 @@ fn steady(time: f64, replicas: u32, backlog: u64) -> Sample {
             started: at(-60.0),
             slots: vec![SlotReport {
                 kind: SlotKind::Activity,
-                used: (108.4 * share).round() as u32,
+                used: (busy * share).round() as u32,
                 limit: Some(100),
-                completions: (51.6 * share * (time + 60.0)).round() as u64,
-                busy_seconds: 108.4 * share * (time + 60.0),
+                completions: (rate * share * (time + 60.0)).round() as u64,
+                busy_seconds: busy * share * (time + 60.0),
             }],
-            cpu_seconds: Some(51.6 * share * 0.0462 * (time + 60.0)),
+            cpu_seconds: Some(rate * share * 0.0462 * (time + 60.0)),
             memory_bytes: None,
             schedule_to_start: Vec::new(),
         }),
@@ -39,8 +45,8 @@ fn steady(time: f64, replicas: u32, backlog: u64) -> Sample {
     let stats = QueueStats {
         backlog,
         backlog_age_seconds: 0.0,
-        add_rate: 51.6,
-        dispatch_rate: 51.6,
+        add_rate: rate,
+        dispatch_rate: rate,
         rate_limited: false,
     };
     Sample {
@@ -177,4 +183,93 @@ fn free_slots_beside_old_tasks_at_low_cpu_are_bound_by_pollers() {
     let last = last.expect("decided");
     assert_eq!(last.replicas, 8);
     insta::assert_json_snapshot!(last.limited);
+}
+
+/// The arithmetic of a decision as a reader would lay it out.
+fn told(decision: &Decision) -> String {
+    let lines = decision.arithmetic.iter().map(|line| {
+        let text = format!(
+            "{:9} {} | {} | {}",
+            line.step.as_str(),
+            line.text,
+            line.result,
+            line.note
+        );
+        text.trim_end_matches([' ', '|']).to_owned()
+    });
+    lines.collect::<Vec<_>>().join("\n")
+}
+
+#[test]
+fn the_arithmetic_of_a_decision_that_cpu_leads() {
+    let decision = after(120, 4);
+    assert_eq!(decision.reason, Reason::CpuUtilization);
+    insta::assert_snapshot!(told(&decision));
+}
+
+#[test]
+fn the_arithmetic_of_a_decision_that_latency_leads() {
+    let policy = Policy::new(1, 60).expect("valid");
+    let mut world = World::new(2, 4, 4.0);
+    let work = Work {
+        seconds: 2.0,
+        cpu: 0.01,
+    };
+    let out = world.live(&policy, 60.0, 8.0, work);
+    let (_, _, decision) = out
+        .iter()
+        .rfind(|(_, before, decision)| decision.replicas > *before)
+        .expect("it grows");
+    assert_eq!(decision.reason, Reason::ScheduleToStart);
+    insta::assert_snapshot!(told(decision));
+}
+
+#[test]
+fn the_arithmetic_of_a_size_that_is_held() {
+    let decision = after(120, 20);
+    assert_eq!((decision.reason, decision.replicas), (Reason::Hold, 20));
+    insta::assert_snapshot!(told(&decision));
+}
+
+#[test]
+fn the_arithmetic_without_the_servers_word() {
+    let policy = Policy::new(1, 60).expect("valid");
+    let mut sample = steady(0.0, 4, 0);
+    sample.queues[0].stats = Seen::unknown("Temporal does not answer");
+    let (decision, _) = decide(&policy, &Memory::default(), &sample, at(0.0));
+    insta::assert_snapshot!(told(&decision));
+}
+
+#[test]
+fn the_thresholds_it_names_are_where_the_size_changes() {
+    // At a steady load the law is asked with a little less and a little more than it said.
+    let asked = |rate: f64| {
+        let policy = Policy::new(2, 60).expect("valid");
+        let mut memory = Memory::default();
+        let mut last = None;
+        for time in (0..=240).step_by(5) {
+            let mut sample = steady_at(rate, f64::from(time), 8, 0);
+            for pod in &mut sample.pods {
+                pod.cpu_capacity_cores = Some(0.5);
+            }
+            let (decision, kept) = decide(&policy, &memory, &sample, at(f64::from(time)));
+            memory = kept;
+            last = Some(decision);
+        }
+        last.expect("decided")
+    };
+    let now = asked(51.6);
+    let sentence = &now.arithmetic.last().expect("lines").text;
+    let rates: Vec<f64> = sentence
+        .split("about ")
+        .skip(1)
+        .map(|rest| rest.split(' ').next().expect("a number").parse().expect("a number"))
+        .collect();
+    let [below, above] = rates[..] else {
+        panic!("{sentence}")
+    };
+    let size = now.recommended;
+    let around = [0.97 * below, 1.03 * below, 0.97 * above, 1.03 * above];
+    let sizes = around.map(|rate| asked(rate).recommended);
+    assert_eq!(sizes, [size - 1, size, size, size + 1], "{sentence}");
 }

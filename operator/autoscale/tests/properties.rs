@@ -5,6 +5,7 @@ mod common;
 use std::collections::BTreeMap;
 
 use common::at;
+use fleet_autoscale::decision::{LINES_MAX, Line, RESULT_MAX, TEXT_MAX};
 use fleet_autoscale::{
     Decision, LatencyHistogram, Memory, PodPhase, PodReport, PodSample, Policy, QueueSample, QueueStats, Reason,
     Sample, ScaleDownBehavior, Seen, SelectPolicy, SlotKind, SlotReport, TaskType, decide,
@@ -130,6 +131,7 @@ fn check(policy: &Policy, sample: &Sample, now: f64, decision: &Decision) -> Res
     let Decision {
         replicas,
         message,
+        arithmetic,
         offered_load,
         cpu_utilization,
         schedule_to_start_p99_seconds,
@@ -150,6 +152,20 @@ fn check(policy: &Policy, sample: &Sample, now: f64, decision: &Decision) -> Res
             message
         );
     }
+    prop_assert!(!arithmetic.is_empty() && arithmetic.len() <= LINES_MAX);
+    for Line {
+        step: _,
+        text,
+        result,
+        note,
+    } in arithmetic
+    {
+        for (words, most) in [(text, TEXT_MAX), (result, RESULT_MAX), (note, TEXT_MAX)] {
+            prop_assert!(words.chars().count() <= most, "{}", words);
+            prop_assert!(!words.contains("NaN") && !words.contains(" inf"), "{}", words);
+        }
+    }
+    prop_assert!(arithmetic.is_sorted_by_key(|line| line.step), "steps are groups");
     if sample.rolling && current <= policy.max_replicas {
         prop_assert!(*replicas >= current, "left while rolling: {}", message);
     }

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use jiff::SignedDuration;
 
 use crate::autoscale::{Policy, SlotKind, TaskType};
+use crate::pause::Pause;
 
 /// A fleet as its author wants it, checked and with every default in place.
 #[derive(Clone, Debug, PartialEq)]
@@ -15,6 +16,8 @@ pub struct Desired {
     pub namespace: String,
     /// How many pods, and who says so.
     pub size: Size,
+    /// What its annotations hold back of changes of that size.
+    pub pause: Pause,
     /// (queue name, task type) pairs that the pods must poll.
     pub queues: Vec<Queue>,
     /// Slots of a pod that the worker options set, until a pod reports them.

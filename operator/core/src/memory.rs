@@ -4,6 +4,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::autoscale;
+use crate::pause::Hold;
 
 /// The planner's memory.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -24,6 +25,9 @@ pub struct Memory {
     /// A scale-in that was announced to its victims and not yet written.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub scale_in: Option<ScaleIn>,
+    /// What annotations held back of changes of size at the last pass: a change of it is told.
+    #[serde(skip_serializing_if = "Hold::is_no")]
+    pub hold: Hold,
     /// What the scaling law remembers.
     pub autoscale: autoscale::Memory,
 }

@@ -22,6 +22,10 @@ pub enum NoticeReason {
     ScaledToZero,
     /// The fleet left zero.
     Activated,
+    /// An annotation holds changes of size back.
+    Paused,
+    /// No annotation holds them back any more.
+    Resumed,
     /// Pods are restarted for changed credentials.
     CredentialsRotated,
     /// The autoscaler has no valid signal.
@@ -44,6 +48,8 @@ pub enum NoticeReason {
     TaskQueueRateConflict,
     /// The server did not take the rate limit of a queue.
     TaskQueueRateRefused,
+    /// An annotation has a value that cannot be read; it is ignored.
+    AnnotationInvalid,
 }
 
 impl NoticeReason {
@@ -54,6 +60,8 @@ impl NoticeReason {
             Self::ScaledDown => "ScaledDown",
             Self::ScaledToZero => "ScaledToZero",
             Self::Activated => "Activated",
+            Self::Paused => "Paused",
+            Self::Resumed => "Resumed",
             Self::CredentialsRotated => "CredentialsRotated",
             Self::ScalingSignalFailed => "ScalingSignalFailed",
             Self::AtMaxReplicas => "AtMaxReplicas",
@@ -65,6 +73,7 @@ impl NoticeReason {
             Self::ShutdownBudgetTooSmall => "ShutdownBudgetTooSmall",
             Self::TaskQueueRateConflict => "TaskQueueRateConflict",
             Self::TaskQueueRateRefused => "TaskQueueRateRefused",
+            Self::AnnotationInvalid => "AnnotationInvalid",
         }
     }
 }

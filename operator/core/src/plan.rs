@@ -3,12 +3,12 @@
 
 use jiff::{SignedDuration, Timestamp};
 
-use crate::autoscale::{Decision, ScalingActive, Seen};
+use crate::autoscale::{Decision, Sample, ScalingActive, Seen};
 use crate::desired::Desired;
 use crate::memory::Memory;
 use crate::notice::{Notice, NoticeReason};
 use crate::readiness::{Input, Scaling, Truth, Verdict, verdicts};
-use crate::rules::{ensure, queue_rate, scale, size};
+use crate::rules::{ensure, hold, queue_rate, scale, size};
 use crate::step::Step;
 use crate::world::{Connection, World};
 
@@ -29,6 +29,8 @@ pub struct Plan {
     pub replicas: u32,
     /// The scaling law's decision, if it was asked.
     pub decision: Option<Decision>,
+    /// What that decision was made from: with the memory before this pass, a line of a recording.
+    pub sample: Option<Sample>,
 }
 
 /// The longest time between two looks at a fleet.
@@ -47,7 +49,7 @@ pub struct Pass {
 
 /// Plans one pass.
 pub fn plan(desired: &Desired, world: &World, memory: &Memory, pass: Pass, now: Timestamp) -> Plan {
-    let sized = size::size(desired, world, memory, now);
+    let sized = hold::hold(desired, world, size::size(desired, world, memory, now));
     let mut steps = ensure::ensure(desired, world, sized.replicas);
     let mut next = RESYNC;
     let mut remembered = Memory {
@@ -55,6 +57,7 @@ pub fn plan(desired: &Desired, world: &World, memory: &Memory, pass: Pass, now: 
         spec_replicas: Some(desired.size.spec_replicas()),
         auto: sized.auto,
         held: sized.held,
+        hold: desired.pause.hold,
         scale_in: None,
         autoscale: sized.autoscale.clone(),
     };
@@ -102,6 +105,8 @@ pub fn plan(desired: &Desired, world: &World, memory: &Memory, pass: Pass, now: 
     }
     steps.extend(limits);
     let mut notices = sized.notices.clone();
+    notices.extend(desired.pause.complaints());
+    notices.extend(desired.pause.hold.change_from(memory.hold));
     notices.extend(conflicts);
     notices.extend(observed_notices(desired, world, memory, sized.decision.as_ref()));
     Plan {
@@ -112,6 +117,7 @@ pub fn plan(desired: &Desired, world: &World, memory: &Memory, pass: Pass, now: 
         memory: remembered,
         replicas,
         decision: sized.decision,
+        sample: sized.sample,
     }
 }
 

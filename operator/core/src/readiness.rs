@@ -29,6 +29,7 @@ pub fn verdicts(input: &Input) -> Vec<Verdict> {
         pollers::pollers(input),
         scaling::scaling_active(input),
         scaling::scaling_limited(input),
+        scaling::scaling_paused(input.desired.pause.hold),
     ]
 }
 

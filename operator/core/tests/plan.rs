@@ -4,7 +4,7 @@
 mod common;
 
 use common::{Cluster, a_fleet, autoscaled, t0};
-use fleet_core::autoscale::Seen;
+use fleet_core::autoscale::{Record, Replay, Seen};
 use fleet_core::rules::scale::VICTIM_COST;
 use fleet_core::{Child, ConditionType, Desired, Memory, NoticeReason, Pass, RateLimit, Reason, Step, Truth, plan};
 use jiff::SignedDuration;
@@ -316,6 +316,35 @@ fn leaving_the_autoscaler_holds_the_size_until_replicas_changes() {
         t0() + seconds(62),
     );
     assert_eq!(grown.replicas, 5);
+}
+
+#[test]
+fn decisions_can_be_made_again_from_what_their_plans_hand_out() {
+    let desired = autoscaled(1, 10);
+    let mut cluster = Cluster::empty();
+    let mut memory = converge(&mut cluster, &a_fleet(3), Memory::default(), usize::MAX, true);
+    let mut replay = Replay::default();
+    for pass in 0..20 {
+        let now = t0() + seconds(60 + 5 * pass);
+        cluster.world.queues[0].at = now;
+        let p = plan(&desired, &cluster.world, &memory, Pass::default(), now);
+        let decision = p.decision.clone().expect("the law was asked");
+        let record = Record {
+            at: now,
+            policy: desired.size.policy().expect("autoscaled").clone(),
+            memory: (pass == 0).then(|| memory.autoscale.clone()),
+            continues: false,
+            sample: p.sample.clone().expect("it was asked about something"),
+            decision,
+        };
+        let line = serde_json::to_string(&record).expect("serialises");
+        let record: Record = serde_json::from_str(&line).expect("reads back");
+        assert_eq!(Some(replay.next(&record)), p.decision);
+        for step in &p.steps {
+            cluster.execute(&desired, step, now).expect("no conflict");
+        }
+        memory = p.memory;
+    }
 }
 
 proptest! {

@@ -236,6 +236,7 @@ impl Scaler for Ours {
                 at: now,
                 policy: self.policy.clone(),
                 memory: None,
+                continues: false,
                 sample,
                 decision,
             });

@@ -324,6 +324,12 @@ pub const ALL: &[Entry] = &[
         "Changes of size, by direction and reason.",
     ),
     entry(
+        "temporal_fleet_autoscaler_paused",
+        Kind::Gauge,
+        F,
+        "Whether an annotation holds changes of size back (1); the condition ScalingPaused says which. Alert after 24 hours.",
+    ),
+    entry(
         "temporal_fleet_autoscaler_signal_errors_total",
         Kind::Counter,
         &["worker_namespace", "worker", "source"],

@@ -76,6 +76,7 @@ fn all_knobs() -> Value {
         "replicaCount": 2,
         "logLevel": "info,kube=debug",
         "logFormat": "text",
+        "recordDir": "/var/lib/recordings",
         "extraArgs": ["--concurrency=8"],
         "extraEnv": [{"name": "TZ", "value": "UTC"}],
         "extraVolumes": [{"name": "roots", "configMap": {"name": "roots", "optional": true}}],

@@ -1,9 +1,11 @@
 //! All conditions of a fleet that cannot be planned.
 
-use super::{ConditionType, Reason, Truth, Verdict};
+use super::{ConditionType, Reason, Truth, Verdict, scaling};
+use crate::pause::Hold;
 
-/// Conditions of a fleet that cannot be planned: something it refers to is missing or wrong. What is not known stays as it was.
-pub fn blocked(reason: Reason, message: &str, stalled: bool) -> Vec<Verdict> {
+/// Conditions of a fleet that cannot be planned: something it refers to is missing or wrong. What is not known stays as it was;
+/// the annotations that hold the size are known even so.
+pub fn blocked(reason: Reason, message: &str, stalled: bool, hold: Hold) -> Vec<Verdict> {
     let concerns_connection = reason != Reason::PodTemplateInvalid;
     let mut verdicts = vec![
         Verdict::new(
@@ -50,6 +52,7 @@ pub fn blocked(reason: Reason, message: &str, stalled: bool) -> Vec<Verdict> {
             Reason::WithinBounds,
             "the size is held",
         ),
+        scaling::scaling_paused(hold),
     ];
     verdicts.push(if concerns_connection {
         Verdict::new(ConditionType::ConnectionReady, Truth::False, reason, message)

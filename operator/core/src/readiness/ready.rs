@@ -4,6 +4,7 @@ use super::input::{deployment, enough_available};
 use super::pollers::pollers;
 use super::{Check, ConditionType, Finding, Input, Reason, Truth, Verdict, first, stalled};
 use crate::autoscale::Seen;
+use crate::pause::Hold;
 use crate::world::Connection;
 
 /// Why a fleet is not ready.
@@ -28,7 +29,10 @@ pub(super) fn ready(input: &Input) -> Verdict {
             condition,
             Truth::True,
             Reason::ScaledToZero,
-            "no task waits and no pod runs; a waiting task starts one",
+            match input.desired.pause.hold {
+                Hold::No | Hold::ScaleIn => "no task waits and no pod runs; a waiting task starts one".to_owned(),
+                held => format!("no pod runs, and a waiting task starts none: {}", held.describe()),
+            },
         );
     }
     let pollers = pollers(input);

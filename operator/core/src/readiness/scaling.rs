@@ -1,8 +1,9 @@
-//! `ScalingActive` and `ScalingLimited`: the scaling law's own words.
+//! `ScalingActive` and `ScalingLimited`: the scaling law's own words; `ScalingPaused`: those of a person.
 
 use super::{ConditionType, Input, Reason, Truth, Verdict};
 use crate::autoscale::{Limited, ScalingActive};
 use crate::desired::Size;
+use crate::pause::Hold;
 use crate::world::{Source, World};
 
 /// Whether the autoscaler may act.
@@ -92,4 +93,16 @@ pub(super) fn scaling_limited(input: &Input) -> Verdict {
         Limited::NewPodsFailing => (Truth::True, Reason::NewPodsFailing),
     };
     Verdict::new(condition, truth, reason, scaling.limited_message)
+}
+
+/// Whether an annotation holds changes of size back.
+pub(super) fn scaling_paused(hold: Hold) -> Verdict {
+    let (truth, reason) = match hold {
+        Hold::No => (Truth::False, Reason::NotPaused),
+        Hold::Size => (Truth::True, Reason::Paused),
+        Hold::At(_) => (Truth::True, Reason::PausedAtReplicas),
+        Hold::ScaleIn => (Truth::True, Reason::ScaleInPaused),
+        Hold::ScaleOut => (Truth::True, Reason::ScaleOutPaused),
+    };
+    Verdict::new(ConditionType::ScalingPaused, truth, reason, hold.describe())
 }

@@ -13,11 +13,12 @@ pub enum ConditionType {
     PollersReady,
     ScalingActive,
     ScalingLimited,
+    ScalingPaused,
 }
 
 impl ConditionType {
     /// Every type.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::Ready,
         Self::Reconciling,
         Self::Stalled,
@@ -25,6 +26,7 @@ impl ConditionType {
         Self::PollersReady,
         Self::ScalingActive,
         Self::ScalingLimited,
+        Self::ScalingPaused,
     ];
 }
 

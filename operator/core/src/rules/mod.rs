@@ -2,6 +2,7 @@
 
 pub mod credentials;
 pub mod ensure;
+pub mod hold;
 pub mod queue_rate;
 pub mod scale;
 pub mod size;

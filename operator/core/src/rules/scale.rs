@@ -112,10 +112,10 @@ fn under_way(
     }
     let serving = |uid: &String| pods.iter().find(|pod| &pod.uid == uid && pod.serves());
     if let Some(pending) = &memory.scale_in {
-        // Between the two writes the law may say "keep" (it steps at intervals): only a need for more pods, or a doubt, ends
+        // Between the two writes the law may say "keep" (it steps at intervals): only a need for more pods, a doubt or a pause ends
         // what was announced. Zero needs its own word again, as a task may have come.
-        let still = sized.replicas < view.replicas
-            || (sized.auto && pending.to > 0 && sized.replicas == view.replicas && sized.holds_no_doubt());
+        let keeps = sized.auto && !sized.paused_in && sized.replicas == view.replicas;
+        let still = sized.replicas < view.replicas || (keeps && pending.to > 0 && sized.holds_no_doubt());
         let victims = pending.victims.iter().filter_map(serving).collect::<Vec<_>>();
         let complete =
             victims.len() == pending.victims.len() && view.replicas as usize == pending.to as usize + victims.len();

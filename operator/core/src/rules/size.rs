@@ -17,14 +17,20 @@ use crate::world::{Child, DeploymentView, PodView, Trouble, World};
 /// What was decided.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Sized {
+    /// Pods the fleet has, by what was seen and decided before; `None` before there is one.
+    pub present: Option<u32>,
     /// Pods the fleet should have.
     pub replicas: u32,
     /// Why, for the moment when it is written.
     pub why: Why,
     /// The scaling law's decision, also when it only publishes.
     pub decision: Option<Decision>,
+    /// What it was made from.
+    pub sample: Option<Sample>,
     /// Going down is allowed now: the law said so, or a person did.
     pub may_shrink: bool,
+    /// A scale-in that was announced ends: an annotation keeps the fleet from shrinking, or from growing as it should.
+    pub paused_in: bool,
     /// What the scaling law remembers.
     pub autoscale: autoscale::Memory,
     /// Memory of the hand-over between the two.
@@ -53,7 +59,8 @@ pub fn size(desired: &Desired, world: &World, memory: &Memory, now: Timestamp) -
     let spec = desired.size.spec_replicas();
     // What we decided last counts as present when somebody lowered the Deployment by hand: put right at once. What somebody
     // raised is present as it stands, and leaves by the scale-in rules.
-    let present = present(deployment, memory).unwrap_or(spec);
+    let seen = present(deployment, memory);
+    let present = seen.unwrap_or(spec);
     let claimed = world.claimed_by.is_some();
 
     // Without the pods nothing can be said: not even how many there are. The law is not asked, the size stays.
@@ -64,11 +71,11 @@ pub fn size(desired: &Desired, world: &World, memory: &Memory, now: Timestamp) -
         .filter(|_| !claimed)
         .map(|(policy, pods)| {
             let sample = sample(world, present, pods, deployment, &desired.default_slots);
-            decide(policy, &memory.autoscale, &sample, now)
+            (decide(policy, &memory.autoscale, &sample, now), sample)
         });
-    let (decision, autoscale) = match evaluated {
-        Some((decision, memory)) => (Some(decision), memory),
-        None => (None, memory.autoscale.clone()),
+    let (decision, autoscale, sample) = match evaluated {
+        Some(((decision, memory), sample)) => (Some(decision), memory, Some(sample)),
+        None => (None, memory.autoscale.clone(), None),
     };
     let mut notices = Vec::new();
     let spec_changed = memory.spec_replicas.is_some_and(|seen| seen != spec);
@@ -102,10 +109,13 @@ pub fn size(desired: &Desired, world: &World, memory: &Memory, now: Timestamp) -
             };
             let may_shrink = decided.replicas < present;
             Sized {
+                present: seen,
                 replicas,
                 why,
                 may_shrink,
+                paused_in: false,
                 decision,
+                sample,
                 autoscale,
                 auto: true,
                 held: false,
@@ -118,10 +128,13 @@ pub fn size(desired: &Desired, world: &World, memory: &Memory, now: Timestamp) -
                 message: format!("the pods are not known -> {present}"),
             };
             Sized {
+                present: seen,
                 replicas: present,
                 why,
                 may_shrink: false,
+                paused_in: false,
                 decision,
+                sample,
                 autoscale,
                 auto: true,
                 held: false,
@@ -132,11 +145,12 @@ pub fn size(desired: &Desired, world: &World, memory: &Memory, now: Timestamp) -
             *replicas,
             Evaluated {
                 decision,
+                sample,
                 autoscale,
                 notices,
             },
             memory,
-            present,
+            seen,
             claimed,
             spec_changed,
         ),
@@ -146,6 +160,7 @@ pub fn size(desired: &Desired, world: &World, memory: &Memory, now: Timestamp) -
 /// What the law said, on its way into [`Sized`].
 struct Evaluated {
     decision: Option<Decision>,
+    sample: Option<Sample>,
     autoscale: autoscale::Memory,
     notices: Vec<Notice>,
 }
@@ -155,12 +170,14 @@ fn fixed(
     replicas: u32,
     evaluated: Evaluated,
     memory: &Memory,
-    present: u32,
+    seen: Option<u32>,
     claimed: bool,
     spec_changed: bool,
 ) -> Sized {
+    let present = seen.unwrap_or(replicas);
     let Evaluated {
         decision,
+        sample,
         autoscale,
         mut notices,
     } = evaluated;
@@ -182,10 +199,13 @@ fn fixed(
         message: format!("spec.replicas -> {replicas}"),
     };
     Sized {
+        present: seen,
         replicas,
         why,
         may_shrink: true,
+        paused_in: false,
         decision,
+        sample,
         autoscale,
         auto: memory.auto && claimed,
         held,

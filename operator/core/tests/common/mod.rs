@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use fleet_core::autoscale::{PodReport, Policy, Seen, SlotKind, SlotReport, TaskType};
 use fleet_core::rules::scale::VICTIM_COST;
 use fleet_core::{
-    Child, ChildView, Connection, DeploymentView, Desired, PodView, Queue, QueueStats, QueueView, RateLimit, Size,
-    Source, Step, WorkerReport, World,
+    Child, ChildView, Connection, DeploymentView, Desired, Pause, PodView, Queue, QueueStats, QueueView, RateLimit,
+    Size, Source, Step, WorkerReport, World,
 };
 use jiff::{SignedDuration, Timestamp};
 
@@ -28,6 +28,7 @@ pub(crate) fn a_fleet(replicas: u32) -> Desired {
         name: "billing".into(),
         namespace: "shop".into(),
         queue_rate: None,
+        pause: Pause::default(),
         size: Size::Fixed {
             replicas,
             shadow: None,

@@ -1,7 +1,7 @@
 //! The gauges of one fleet, from one pass. Pure. What is not known has no series: missing is not zero.
 
 use fleet_autoscale::Seen;
-use fleet_core::Size;
+use fleet_core::{ConditionType, Size, Truth};
 use fleet_crds::TemporalWorkerStatus;
 use kube::ResourceExt;
 
@@ -29,6 +29,14 @@ pub fn gauges(pass: &Pass, status: &TemporalWorkerStatus, size: Option<&Size>) -
             .with("temporal_namespace", worker.spec.temporal_namespace.clone())
             .with("connection", connection),
     ];
+    let paused = pass
+        .verdicts
+        .iter()
+        .find(|verdict| verdict.condition == ConditionType::ScalingPaused);
+    all.extend(paused.map(|verdict| {
+        let paused = u8::from(verdict.truth == Truth::True);
+        gauge("temporal_fleet_autoscaler_paused", f64::from(paused))
+    }));
     for condition in &status.conditions {
         for state in ["True", "False", "Unknown"] {
             let value = f64::from(u8::from(condition.status == state));

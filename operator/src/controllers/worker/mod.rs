@@ -12,8 +12,11 @@ pub mod world;
 use std::sync::Arc;
 use std::time::Duration;
 
+use fleet_autoscale::Record;
 use fleet_core::rules::credentials;
-use fleet_core::{Class, Connection, Notice, NoticeReason, Pass as PlanPass, Plan, Verdict, plan, readiness};
+use fleet_core::{
+    Class, Connection, Desired, Memory, Notice, NoticeReason, Pass as PlanPass, Plan, Verdict, pause, plan, readiness,
+};
 use fleet_crds::{CredentialRotation, TemporalWorker, names};
 use k8s_openapi::api::apps::v1::Deployment;
 use kube::ResourceExt;
@@ -131,7 +134,8 @@ async fn planned(
         credential_restart: state.credential_restart,
     };
     ctx.fleets.put(&uid, state);
-    let plan = plan(&valid.desired, &world, &observed.memory, pass, observed.now);
+    let mut plan = plan(&valid.desired, &world, &observed.memory, pass, observed.now);
+    record(ctx, worker, &valid.desired, observed, &mut plan);
     let applied = apply_plan(ctx, &rendered, &valid, &resolved.endpoint, &plan).await;
     if let Some(decision) = &plan.decision {
         ctx.watching
@@ -159,6 +163,23 @@ async fn planned(
     outcome(&plan, applied, reported)
 }
 
+/// Hands the decision to the recorder, if there is one, with all that it was made from.
+fn record(ctx: &Context, worker: &TemporalWorker, desired: &Desired, observed: &Observed, plan: &mut Plan) {
+    let Some(recorder) = &ctx.recorder else { return };
+    if let (Some(policy), Some(sample), Some(decision)) = (desired.size.policy(), plan.sample.take(), &plan.decision) {
+        let record = Record {
+            at: observed.now,
+            policy: policy.clone(),
+            memory: Some(observed.memory.autoscale.clone()),
+            continues: false,
+            sample,
+            decision: decision.clone(),
+        };
+        let (namespace, name) = (worker.namespace().unwrap_or_default(), worker.name_any());
+        recorder.record(&namespace, &name, &worker.uid().unwrap_or_default(), record);
+    }
+}
+
 /// Something that the fleet refers to is missing or wrong: what runs stays as it is, and the status says what to do.
 async fn blocked(
     ctx: &Context,
@@ -166,7 +187,8 @@ async fn blocked(
     observed: &Observed,
     problem: &Problem,
 ) -> Result<Action, Error> {
-    let verdicts: Vec<Verdict> = readiness::blocked(problem.reason, &problem.message, problem.stalled);
+    let hold = pause::read(worker.annotations()).hold;
+    let verdicts: Vec<Verdict> = readiness::blocked(problem.reason, &problem.message, problem.stalled, hold);
     let applied = report::nothing();
     let uid = worker.uid().unwrap_or_default();
     let said = Pass {
@@ -179,11 +201,18 @@ async fn blocked(
         size: None,
         verdicts: &verdicts,
     };
-    let notice = Notice::warning(
+    let mut notices = vec![Notice::warning(
         NoticeReason::ConnectionFailed,
         format!("{}: {}", problem.reason.name(), problem.message),
-    );
-    report::report(ctx, &said, &[notice]).await.map_err(Error::Report)?;
+    )];
+    notices.extend(hold.change_from(observed.memory.hold));
+    let mut state = ctx.fleets.get(&uid);
+    state.memory = Some(Memory {
+        hold,
+        ..observed.memory.clone()
+    });
+    ctx.fleets.put(&uid, state);
+    report::report(ctx, &said, &notices).await.map_err(Error::Report)?;
     // What a person has to mend may be mended in an object that no watch shows, such as a Secret.
     Ok(Action::requeue(Duration::from_secs(5)))
 }

@@ -28,27 +28,26 @@ pub async fn report(ctx: &Context, pass: &Pass<'_>, notices: &[Notice]) -> Resul
     let after = status(pass, &before);
     metrics(ctx, pass, &after);
     publish(ctx, pass, notices).await;
+    if let Some(Plan { memory, .. }) = pass.plan {
+        // Whether or not the status can be written: the steps were carried out, and the next decision rests on this one.
+        state.memory = Some(memory.clone());
+    }
+    let mut written = Ok(());
     if worth_writing(known.as_ref(), &after, pass.now) {
         let api: Api<TemporalWorker> = Api::namespaced(ctx.client(), &worker.namespace().unwrap_or_default());
         let same = Precondition::same_object(worker.meta());
-        apply_status(
-            &ctx.cluster,
-            &api,
-            names::MANAGER_STATUS,
-            &worker.name_any(),
-            &after,
-            &same,
-        )
-        .await?;
-        state.reported = Some((after, pass.now));
+        let name = worker.name_any();
+        written = apply_status(&ctx.cluster, &api, names::MANAGER_STATUS, &name, &after, &same)
+            .await
+            .map(drop);
+        if written.is_ok() {
+            state.reported = Some((after, pass.now));
+        }
     } else if state.reported.is_none() {
         state.reported = known;
     }
-    if let Some(Plan { memory, .. }) = pass.plan {
-        state.memory = Some(memory.clone());
-    }
     ctx.fleets.put(&uid, state);
-    Ok(())
+    written
 }
 
 /// Events are a courtesy: a failure is logged and the pass goes on.

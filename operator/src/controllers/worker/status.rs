@@ -1,13 +1,14 @@
 //! The status of a fleet, built from one pass. Pure.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use fleet_autoscale::{Decision, Seen, Target};
-use fleet_core::{ConditionType, Plan, QueueView, Truth, Verdict, World, readiness::own_pollers};
+use fleet_autoscale::{Decision, Line, Seen, Target};
+use fleet_core::{ConditionType, Plan, QueueView, Source, Truth, Verdict, World, readiness::own_pollers};
 use fleet_crds as api;
 use fleet_crds::{
-    AutoscalingStatus, ScalingDecision, Summary, TargetStatus, TargetType, TaskQueueStatus, TemporalWorker,
-    TemporalWorkerStatus,
+    ArithmeticLine, AutoscalingStatus, ScalingDecision, Summary, TargetStatus, TargetType, TaskQueueStatus,
+    TemporalWorker, TemporalWorkerStatus,
 };
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::api::apps::v1::Deployment;
@@ -117,6 +118,8 @@ fn slow(status: &TemporalWorkerStatus) -> TemporalWorkerStatus {
     if let Some(autoscaling) = &mut status.autoscaling {
         autoscaling.targets.clear();
         autoscaling.recommended_replicas = None;
+        autoscaling.arithmetic.clear();
+        autoscaling.evaluated_at = None;
     }
     for condition in &mut status.conditions {
         // Texts carry figures; the reason tells whether anything happened.
@@ -131,6 +134,13 @@ fn fast(status: &TemporalWorkerStatus) -> TemporalWorkerStatus {
     for queue in &mut status.task_queues {
         queue.sampled_at = None;
     }
+    if let Some(autoscaling) = &mut status.autoscaling {
+        autoscaling.evaluated_at = None;
+        for line in &mut autoscaling.arithmetic {
+            // Ages of samples.
+            line.note.clear();
+        }
+    }
     status
 }
 
@@ -143,6 +153,7 @@ fn condition_name(condition: ConditionType) -> &'static str {
         ConditionType::PollersReady => "PollersReady",
         ConditionType::ScalingActive => "ScalingActive",
         ConditionType::ScalingLimited => "ScalingLimited",
+        ConditionType::ScalingPaused => "ScalingPaused",
     }
 }
 
@@ -190,6 +201,51 @@ fn queue(view: &QueueView, world: &World) -> TaskQueueStatus {
     }
 }
 
+/// The law's lines as the API keeps them. The law does not know by which way the pods' figures came; it stands before their number.
+fn arithmetic(lines: &[Line], world: Option<&World>) -> Vec<ArithmeticLine> {
+    let origin = world.map(origin).filter(|origin| !origin.is_empty());
+    let mut lines: Vec<ArithmeticLine> = lines
+        .iter()
+        .map(|line| {
+            let Line {
+                step,
+                text,
+                result,
+                note,
+            } = line;
+            ArithmeticLine {
+                step: step.to_string(),
+                text: text.clone(),
+                result: result.clone(),
+                note: note.clone(),
+            }
+        })
+        .collect();
+    if let (Some(origin), Some(first)) = (origin, lines.first_mut().filter(|line| !line.note.is_empty())) {
+        first.note = format!("{origin} {}", first.note);
+        cut(&mut first.note, api::status::NOTE_MAX);
+    }
+    lines
+}
+
+/// The sources of the reports of Ready pods, best first.
+fn origin(world: &World) -> String {
+    let pods = world.pods.known().into_iter().flatten();
+    let sources: BTreeSet<Source> = pods
+        .filter(|pod| pod.serves() && pod.ready.is_some())
+        .filter_map(|pod| Some(pod.report.known()?.source))
+        .collect();
+    let names: Vec<&str> = sources
+        .into_iter()
+        .map(|source| match source {
+            Source::WorkerControl => "WorkerControl",
+            Source::Scrape => "metrics port",
+            Source::Heartbeat => "heartbeats",
+        })
+        .collect();
+    names.join(" and ")
+}
+
 fn autoscaling(
     pass: &Pass,
     decision: Option<&Decision>,
@@ -199,9 +255,14 @@ fn autoscaling(
     let mut status = before.unwrap_or_default();
     status.mode = mode;
     if let Some(Decision {
-        recommended, targets, ..
+        recommended,
+        targets,
+        arithmetic: lines,
+        ..
     }) = decision
     {
+        status.evaluated_at = Some(Time(pass.now));
+        status.arithmetic = arithmetic(lines, pass.world);
         status.recommended_replicas = i32::try_from(*recommended).ok();
         status.targets = targets
             .iter()
@@ -220,6 +281,8 @@ fn autoscaling(
     } else {
         status.recommended_replicas = None;
         status.targets.clear();
+        status.evaluated_at = None;
+        status.arithmetic.clear();
     }
     if let Some((from, to, why)) = &pass.applied.scaled {
         let mut message = why.message.clone();
@@ -236,4 +299,40 @@ fn autoscaling(
         status.decisions.drain(..excess);
     }
     (mode.is_some() || !status.decisions.is_empty()).then_some(status)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(second: i64) -> Timestamp {
+        Timestamp::from_second(second).expect("in range")
+    }
+
+    fn with_line(text: &str, note: &str, evaluated: i64) -> TemporalWorkerStatus {
+        let line = ArithmeticLine {
+            step: "Demand".into(),
+            text: text.into(),
+            result: "0 busy slots".into(),
+            note: note.into(),
+        };
+        TemporalWorkerStatus {
+            autoscaling: Some(AutoscalingStatus {
+                evaluated_at: Some(Time(at(evaluated))),
+                arithmetic: vec![line],
+                ..AutoscalingStatus::default()
+            }),
+            ..TemporalWorkerStatus::default()
+        }
+    }
+
+    #[test]
+    fn arithmetic_is_written_at_the_pace_of_fast_numbers_and_never_for_an_age_alone() {
+        let before = (with_line("idle", "queue 3 s old", 0), at(0));
+        let later =
+            |text: &str, second| worth_writing(Some(&before), &with_line(text, "queue 8 s old", second), at(second));
+        assert!(!later("idle", 3600), "an idle fleet writes nothing");
+        assert!(!later("2 tasks/s x 1 s", 29));
+        assert!(later("2 tasks/s x 1 s", 30));
+    }
 }

@@ -7,12 +7,13 @@ use fleet_autoscale::{
     Mode, Policy, Prior, Profile, RuleKind, ScaleDownBehavior, ScalingRule, ScheduleToStart, SelectPolicy, SlotKind,
     TaskType,
 };
-use fleet_core::{Desired, Queue, Reason, Size};
+use fleet_core::{Desired, Queue, Reason, Size, pause};
 use fleet_crds as api;
 use fleet_crds::names;
 use jiff::SignedDuration;
 use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::policy::v1::PodDisruptionBudget;
+use kube::ResourceExt;
 
 use crate::k8s::apply::Rendered;
 use crate::render::{self, Fleet, env, volumes};
@@ -67,6 +68,7 @@ pub fn valid(fleet: &Fleet) -> Result<Valid, Invalid> {
             .and_then(|options| options.max_task_queue_activities_per_second)
             .map(f64::from),
         size: size(spec)?,
+        pause: pause::read(fleet.worker.annotations()),
         queues: queues(&spec.task_queues),
         default_slots: slots(spec.worker_options.as_ref()),
         deployment_hash: rendered_deployment.hash().to_owned(),

@@ -1,0 +1,82 @@
+//! What annotations make of the size that was decided. The law was asked all the same, and what it recommends is published; only
+//! the size that is written is another.
+
+use crate::desired::{Desired, Size};
+use crate::pause::{FORCE_ACTIVATION, Hold, PAUSED_REPLICAS};
+use crate::rules::size::Sized;
+use crate::step::Why;
+use crate::world::World;
+
+/// The size as the annotations leave it. A fleet is made in its own size, and held from then on.
+pub fn hold(desired: &Desired, world: &World, sized: Sized) -> Sized {
+    let sized = if desired.pause.force_activation && world.claimed_by.is_none() {
+        activated(&desired.size, sized)
+    } else {
+        sized
+    };
+    let held = desired.pause.hold;
+    match (held, sized.present) {
+        (Hold::No, _) | (Hold::Size | Hold::ScaleIn | Hold::ScaleOut, None) => sized,
+        (Hold::At(pods), _) => Sized {
+            replicas: pods,
+            why: annotation(PAUSED_REPLICAS, sized.replicas, pods),
+            // As with `spec.replicas`: a person asks for it. Whose tasks outlast the grace is safe even so.
+            may_shrink: true,
+            paused_in: true,
+            ..sized
+        },
+        (Hold::Size, Some(present)) => stays(held, present, sized),
+        (Hold::ScaleIn, Some(present)) if sized.replicas <= present => stays(held, present, sized),
+        (Hold::ScaleIn, Some(_)) => Sized {
+            paused_in: true,
+            ..sized
+        },
+        (Hold::ScaleOut, Some(present)) if sized.replicas > present => stays(held, present, sized),
+        (Hold::ScaleOut, Some(_)) => sized,
+    }
+}
+
+/// As if a task waited. A size that a person set is not the autoscaler's to raise.
+fn activated(size: &Size, sized: Sized) -> Sized {
+    let Size::Auto { policy, .. } = size else {
+        return sized;
+    };
+    let least = policy.min_replicas.max(1);
+    if sized.replicas >= least {
+        return sized;
+    }
+    Sized {
+        replicas: least,
+        why: annotation(FORCE_ACTIVATION, sized.replicas, least),
+        ..sized
+    }
+}
+
+fn stays(held: Hold, present: u32, sized: Sized) -> Sized {
+    let why = Why {
+        reason: REASON.to_owned(),
+        message: format!("{} -> {present}", held.describe()),
+    };
+    Sized {
+        replicas: present,
+        why,
+        may_shrink: false,
+        paused_in: true,
+        ..sized
+    }
+}
+
+/// Reason of a size that an annotation decided.
+const REASON: &str = "Annotation";
+
+fn annotation(name: &str, instead_of: u32, pods: u32) -> Why {
+    let instead = if instead_of == pods {
+        String::new()
+    } else {
+        format!(", instead of {instead_of}")
+    };
+    Why {
+        reason: REASON.to_owned(),
+        message: format!("annotation {name}{instead} -> {pods}"),
+    }
+}
