@@ -191,6 +191,7 @@ fn nothing_is_required_that_has_a_meaning_when_left_out() {
             "TemporalWorker.spec.autoscaling.behavior.scaleDown.policies[].type",
             "TemporalWorker.spec.autoscaling.behavior.scaleDown.policies[].value",
             "TemporalWorker.spec.autoscaling.maxReplicas",
+            "TemporalWorker.spec.autoscaling.targets.slotUtilization.percent",
             "TemporalWorker.spec.connection.address",
             "TemporalWorker.spec.connection.apiKeySecretRef.key",
             "TemporalWorker.spec.connection.apiKeySecretRef.name",

@@ -149,7 +149,8 @@ fn connections() -> Vec<Case> {
 
 fn scaling() -> Vec<Case> {
     const BOUNDS: &str = "minReplicas must not exceed maxReplicas";
-    const TARGETS: &str = "at least one of scheduleToStart and cpuUtilization must be enabled";
+    const TARGETS: &str =
+        "at least one of scheduleToStart, cpuUtilization, slotUtilization and backlogPerReplica must be enabled";
     let off = json!({"enabled": false});
     vec![
         accept("6", autoscaling(&json!({"maxReplicas": 1}))),
@@ -167,6 +168,20 @@ fn scaling() -> Vec<Case> {
             "7",
             autoscaling(&json!({"maxReplicas": 3, "targets": {"scheduleToStart": off, "cpuUtilization": off}})),
             TARGETS,
+        ),
+        accept(
+            "7",
+            autoscaling(&json!({
+                "maxReplicas": 3,
+                "targets": {"scheduleToStart": off, "cpuUtilization": off, "slotUtilization": {"percent": 70}},
+            })),
+        ),
+        accept(
+            "7",
+            autoscaling(&json!({
+                "maxReplicas": 3,
+                "targets": {"scheduleToStart": off, "cpuUtilization": off, "backlogPerReplica": 20},
+            })),
         ),
         refuse(
             "bounds",
