@@ -23,6 +23,7 @@ pub mod status;
 pub mod task_queue;
 pub mod temporal_connection;
 pub mod temporal_worker;
+pub mod tuner;
 pub mod worker_options;
 
 pub use autoscaling::{
@@ -43,4 +44,5 @@ pub use temporal_connection::{
     TemporalConnectionStatus, Tls,
 };
 pub use temporal_worker::{ConnectionRef, TemporalWorker, TemporalWorkerSpec};
+pub use tuner::{FixedSlots, ResourceBasedSlots, Tuner};
 pub use worker_options::{PollerAutoscaling, Pollers, WorkerOptions};

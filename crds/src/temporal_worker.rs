@@ -77,6 +77,25 @@ use serde::{Deserialize, Serialize};
 ).message(
     "temporalNamespace at Temporal Cloud is <name>.<account>, for example orders.a1b2c; add the account"
 ).field_path(".temporalNamespace"))]
+// Rule 8
+#[x_kube(validation = Rule::new(
+    "!has(self.autoscaling) || !has(self.autoscaling.targets.slotUtilization) || !has(self.workerOptions) \
+     || !has(self.workerOptions.tuner) || !has(self.workerOptions.tuner.resourceBased)"
+).message(
+    "autoscaling.targets.slotUtilization is a share of a number of slots, and pods with workerOptions.tuner.resourceBased have none; \
+     remove the target, or set workerOptions.tuner to {fixed: {}}"
+))]
+// Rule 9
+#[x_kube(validation = Rule::new(
+    "!has(self.autoscaling) || !self.autoscaling.targets.cpuUtilization.enabled || !has(self.workerOptions) \
+     || !has(self.workerOptions.tuner) || !has(self.workerOptions.tuner.resourceBased) \
+     || self.workerOptions.tuner.resourceBased.targetCpuPercent >= self.autoscaling.targets.cpuUtilization.percent + 10"
+).message(Message::Expression(
+    "'workerOptions.tuner.resourceBased.targetCpuPercent is %d but must be at least %d: \
+     autoscaling.targets.cpuUtilization.percent (%d) + 10, else pods stop taking tasks before the fleet grows; raise the former \
+     or lower the latter'.format([self.workerOptions.tuner.resourceBased.targetCpuPercent, \
+     self.autoscaling.targets.cpuUtilization.percent + 10, self.autoscaling.targets.cpuUtilization.percent])".to_owned()
+)))]
 // Rule 17
 #[x_kube(validation = Rule::new(
     "!has(self.workerOptions) || !has(self.workerOptions.maxTaskQueueActivitiesPerSecond) \

@@ -6,6 +6,8 @@
 use kube::KubeSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::tuner::Tuner;
+
 /// Slots, pollers, cache and shutdown of each pod.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
@@ -49,6 +51,9 @@ pub struct WorkerOptions {
     /// How many polls for activity tasks are open per pod.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub activity_task_pollers: Option<Pollers>,
+    /// Whether a pod has a fixed number of slots, or as many as its CPU and memory carry; fixed if left out.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tuner: Option<Tuner>,
     /// Most seconds for which heartbeats of an activity are held back; the Rust runtime takes 60 if unset.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1, max = 86_400))]

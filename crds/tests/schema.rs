@@ -211,6 +211,8 @@ fn groups_of_which_one_member_is_chosen_have_no_default() {
     assert!(spec["podDisruptionBudget"].get("default").is_none());
     let pollers = &spec["workerOptions"]["properties"]["workflowTaskPollers"];
     assert!(pollers.get("default").is_none() && pollers["properties"]["autoscaling"].get("default").is_none());
+    let tuner = &spec["workerOptions"]["properties"]["tuner"];
+    assert!(tuner.get("default").is_none() && tuner["properties"]["resourceBased"].get("default").is_none());
 }
 
 #[test]

@@ -231,7 +231,7 @@ pub(crate) fn report(pod: &Pod, now: Instant) -> ReportResponse {
             .map(|gate| Slots {
                 r#type: proto(gate.task_type).into(),
                 used: gate.used,
-                limit: Some(gate.limit),
+                limit: gate.limit,
                 completions: gate.completions,
                 busy_slot_ms: gate.busy_slot_ms,
             })

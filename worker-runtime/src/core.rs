@@ -27,11 +27,14 @@ use crate::{
     meter::SdkMeter,
     pod::{Half, Lanes, Pod},
     register::Registrations,
+    resources::has_cpu_limit,
     settings::{Deployment, Options, Pollers, Settings},
 };
 
+mod allowance;
 mod tuner;
 
+use self::allowance::Resources;
 pub(crate) use self::tuner::Intakes;
 use self::tuner::Tuner;
 
@@ -54,6 +57,8 @@ pub(crate) enum Error {
 /// Makes SDK Workers.
 pub(crate) struct Seam {
     runtime: CoreRuntime,
+    /// Where CPU and memory decide how many tasks run.
+    resources: Option<Resources>,
     settings: Arc<Settings>,
     registered: Registrations,
     client: ClientOptions,
@@ -96,8 +101,13 @@ impl Seam {
             .build()
             .map_err(Error::Runtime)?;
         let runtime = CoreRuntime::new_assume_tokio(options).map_err(|error| Error::Runtime(format!("{error:#}")))?;
+        let resources = Resources::new(settings.options.tuner.unwrap_or_default());
+        if resources.is_some() && !has_cpu_limit() {
+            tracing::warn!("slots follow the CPU of the whole machine, since the container has no CPU limit: set one");
+        }
         Ok(Self {
             runtime,
+            resources,
             settings,
             registered,
             client,
@@ -152,7 +162,7 @@ impl Seam {
         };
         config.workflow_task_poller_behavior = settings.options.workflow_task_pollers.map(behavior);
         config.activity_task_poller_behavior = settings.options.activity_task_pollers.map(behavior);
-        let (tuner, intakes) = Tuner::new(half, pod, self.registered.of(&half.queue));
+        let (tuner, intakes) = Tuner::new(half, pod, self.registered.of(&half.queue), self.resources.as_ref())?;
         config.tuner = Some(Arc::new(tuner));
         // A Worker that is made anew may start before the last tasks of its predecessor ended.
         config.skip_client_worker_set_check = true;

@@ -53,6 +53,8 @@ pub(crate) struct LaneId(usize);
 #[derive(Debug)]
 pub(crate) struct Gate {
     task_type: TaskType,
+    /// Whether CPU and memory decide how many tasks run; the limit is only the ceiling then.
+    resource_based: bool,
     state: Mutex<State>,
     changed: Notify,
 }
@@ -65,8 +67,8 @@ pub(crate) struct GateReport {
     pub(crate) used: u32,
     /// Slots reserved for polls that have brought no task yet.
     pub(crate) open_polls: u32,
-    /// Room for tasks.
-    pub(crate) limit: u32,
+    /// Room for tasks; `None` if CPU and memory decide.
+    pub(crate) limit: Option<u32>,
     /// Tasks ended since the start.
     pub(crate) completions: u64,
     /// Integral of `used` over time, in slot-milliseconds.
@@ -105,6 +107,7 @@ impl Gate {
     pub(crate) fn new(task_type: TaskType, limit: u32, now: Instant) -> Self {
         Self {
             task_type,
+            resource_based: false,
             state: Mutex::new(State {
                 limit,
                 closed: false,
@@ -119,6 +122,12 @@ impl Gate {
             }),
             changed: Notify::new(),
         }
+    }
+
+    /// The same, whose slots are handed out as CPU and memory allow: beyond the first one of each lane nobody knows how many there are.
+    pub(crate) const fn resource_based(mut self, resource_based: bool) -> Self {
+        self.resource_based = resource_based;
+        self
     }
 
     /// Adds a lane. The caller sees to it that there are not more lanes than slots.
@@ -154,10 +163,14 @@ impl Gate {
         }
     }
 
-    /// Whether another task could run.
+    /// Whether another task could run for certain.
     pub(crate) fn has_room(&self) -> bool {
         let state = self.lock();
-        state.used < state.limit
+        if self.resource_based {
+            state.lanes.iter().any(|lane| lane.used == 0)
+        } else {
+            state.used < state.limit
+        }
     }
 
     /// Slots of the lane that were reserved for polls and have no task yet.
@@ -191,7 +204,7 @@ impl Gate {
             task_type: self.task_type,
             used: state.used,
             open_polls: state.issued - state.used,
-            limit: state.limit,
+            limit: (!self.resource_based).then_some(state.limit),
             completions: state.completions,
             busy_slot_ms: u64::try_from(state.busy_ns / 1_000_000).unwrap_or(u64::MAX),
             running: state

@@ -1,11 +1,15 @@
 //! Gates: who gets a slot, and that the counters are exact.
 
 use std::{
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering},
+    },
     time::{Duration, Instant},
 };
 
 use proptest::prelude::*;
+use tokio::sync::Semaphore;
 
 use super::{Gate, Intake, Permit, TaskType};
 
@@ -148,6 +152,62 @@ fn a_report_lists_the_oldest_tasks_first() {
         .map(|(name, age)| (&**name, age.as_secs()))
         .collect();
     assert_eq!(listed, [("task-0", 10), ("task-1", 9)]);
+}
+
+#[test]
+fn a_resource_based_gate_has_a_ceiling_but_no_limit_and_room_only_for_the_first_task_of_each_lane() {
+    let now = Instant::now();
+    let gate = Arc::new(Gate::new(TaskType::Activity, 3, now).resource_based(true));
+    let (one, other) = (intake(&gate, now), intake(&gate, now));
+    assert_eq!(gate.report(0, now).limit, None);
+    let held: Vec<Permit> = [&one, &other]
+        .into_iter()
+        .filter_map(|intake| intake.try_reserve(now))
+        .collect();
+    assert_eq!((held.len(), one.issued(), other.issued()), (2, 1, 1));
+    held[0].start("a", now);
+    assert!(gate.has_room(), "the other lane runs nothing");
+    held[1].start("b", now);
+    assert!(!gate.has_room(), "a further slot is not for the gate to promise");
+    let third = one.try_reserve(now).expect("below the ceiling");
+    third.start("c", now);
+    assert!(other.try_reserve(now).is_none(), "the ceiling holds");
+}
+
+#[tokio::test]
+async fn each_attempt_at_a_slot_asks_anew_and_holds_nothing_while_it_asks() {
+    let now = Instant::now();
+    let gate = gate(1, now);
+    let intake = intake(&gate, now);
+    let held = intake.try_reserve(now).expect("the only slot");
+    let asked = Arc::new(AtomicU32::new(0));
+    let allowed = Arc::new(Semaphore::new(1));
+    let waiting = tokio::spawn({
+        let (intake, asked, allowed) = (Arc::clone(&intake), Arc::clone(&asked), Arc::clone(&allowed));
+        async move {
+            let ask = || async {
+                asked.fetch_add(1, Ordering::Relaxed);
+                allowed.acquire().await.expect("never closed").forget();
+            };
+            intake.reserve_after(ask).await
+        }
+    });
+    until("it was allowed, and found no slot", || allowed.available_permits() == 0).await;
+    drop(held);
+    until("it asks again", || asked.load(Ordering::Relaxed) == 2).await;
+    assert_eq!(intake.issued(), 0, "the slot is free for whoever is allowed");
+    allowed.add_permits(1);
+    waiting.await.expect("no panic");
+}
+
+/// Lets other tasks go on until something holds.
+async fn until(what: &str, holds: impl Fn() -> bool) {
+    let wait = async {
+        while !holds() {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(5), wait).await.expect(what);
 }
 
 /// One thing that can happen to a gate.

@@ -3,7 +3,11 @@
 use std::time::{Duration, Instant};
 
 use super::*;
-use crate::{executing::Executing, pod::tests::pod};
+use crate::{
+    executing::Executing,
+    gate::{Gate, TaskType},
+    pod::tests::pod,
+};
 
 fn after(pod: &Pod, seconds: u64) -> Instant {
     pod.started + Duration::from_secs(seconds)
@@ -49,6 +53,24 @@ fn silence_is_allowed_while_all_slots_are_busy() {
     assert_eq!(live(&pod, after(&pod, 1_000)), Ok(()));
     permit.end(after(&pod, 1_000));
     assert!(live(&pod, after(&pod, 1_000)).is_err());
+}
+
+#[test]
+fn silence_is_allowed_while_resources_may_withhold_slots() {
+    let mut pod = pod(100);
+    let gate = Arc::new(Gate::new(TaskType::Activity, 100, pod.started).resource_based(true));
+    pod.gates.activity = Some(Arc::clone(&gate));
+    pod.readiness.connected();
+    let permit = gate
+        .intake(gate.add_lane(pod.started))
+        .try_reserve(pod.started)
+        .expect("a slot");
+    assert!(
+        live(&pod, after(&pod, 1_000)).is_err(),
+        "the first slot is never withheld"
+    );
+    permit.start("long", pod.started);
+    assert_eq!(live(&pod, after(&pod, 1_000)), Ok(()));
 }
 
 #[test]

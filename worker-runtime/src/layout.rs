@@ -64,6 +64,7 @@ pub(crate) fn resolve(
         }
     }
     floors(&settings, &queues, &mut problems);
+    settings.options.tuner.unwrap_or_default().check(&mut problems);
     if problems.is_empty() {
         Ok((settings, queues))
     } else {
@@ -107,7 +108,8 @@ pub(crate) fn layout(
     now: Instant,
 ) -> (Gates, Vec<Half>) {
     let options = &settings.options;
-    let gate = |task_type, limit| Arc::new(Gate::new(task_type, limit, now));
+    let resource_based = options.tuner.unwrap_or_default().is_resource_based();
+    let gate = |task_type, limit| Arc::new(Gate::new(task_type, limit, now).resource_based(resource_based));
     // A queue with workflow tasks runs the activities that it knows locally.
     let local = |queue: &QueueSettings| {
         queue.types.contains(&QueueType::Workflow) && registered.of(&queue.name).has_activities()

@@ -1,4 +1,4 @@
-//! CPU time and memory of this process, read from `/proc`.
+//! CPU time and memory of this process, read from `/proc`, and whether its CPU is limited.
 
 use std::{fs, time::Duration};
 
@@ -36,6 +36,17 @@ fn memory(status: &str) -> Option<u64> {
     Some(kib * 1024)
 }
 
+/// Whether the container has a CPU limit that the SDK sees: it reads version 2 of cgroups only.
+pub(crate) fn has_cpu_limit() -> bool {
+    fs::read_to_string("/sys/fs/cgroup/cpu.max").is_ok_and(|limit| is_limit(&limit))
+}
+
+/// `quota period` in microseconds, or `max period`.
+fn is_limit(cpu_max: &str) -> bool {
+    let quota = cpu_max.split_ascii_whitespace().next();
+    quota.is_some_and(|quota| quota.parse::<u64>().is_ok())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -44,6 +55,12 @@ mod tests {
     fn a_name_with_blanks_and_parentheses_does_not_shift_the_fields() {
         let stat = "7 (a (b) c) S 1 7 7 0 -1 4194560 100 0 0 0 150 25 0 0 20 0 5 0 1 2 3";
         assert_eq!(cpu(stat), Some(Duration::from_millis(1_750)));
+    }
+
+    #[test]
+    fn a_cpu_limit_is_a_number_and_none_is_the_word_max() {
+        assert!(is_limit("200000 100000\n"));
+        assert!(!is_limit("max 100000\n") && !is_limit(""));
     }
 
     #[test]

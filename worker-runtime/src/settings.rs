@@ -14,8 +14,10 @@ use serde::Deserialize;
 use temporalio_common::envconfig::ClientConfigProfile;
 
 mod reader;
+mod tuner;
 
 use self::reader::Reader;
+pub use self::tuner::Tuner;
 
 /// Highest number of slots, pollers or cached workflows that is accepted.
 pub const MAX_SLOTS: u32 = 100_000;
@@ -127,6 +129,8 @@ pub struct Options {
     pub workflow_task_pollers: Option<Pollers>,
     /// Pollers of activities; absent = the SDK's default.
     pub activity_task_pollers: Option<Pollers>,
+    /// What decides how many tasks run; absent = as the program says, by default [`Tuner::Fixed`].
+    pub tuner: Option<Tuner>,
     /// Longest time for which heartbeats of an activity are held back. Default 60 s.
     pub max_heartbeat_throttle: Duration,
     /// The same for activities without a heartbeat timeout. Default 30 s.
@@ -224,6 +228,7 @@ impl Settings {
             ),
             workflow_task_pollers: read.pollers("TEMPORAL_FLEET_WORKFLOW_TASK_POLLERS", 2),
             activity_task_pollers: read.pollers("TEMPORAL_FLEET_ACTIVITY_TASK_POLLERS", 1),
+            tuner: read.tuner(),
             max_heartbeat_throttle: read.seconds(
                 "TEMPORAL_FLEET_MAX_HEARTBEAT_THROTTLE_INTERVAL_SECONDS",
                 86_400,
@@ -315,6 +320,7 @@ impl Default for Options {
             max_cached_workflows: 1_000,
             workflow_task_pollers: None,
             activity_task_pollers: None,
+            tuner: None,
             max_heartbeat_throttle: Duration::from_mins(1),
             default_heartbeat_throttle: Duration::from_secs(30),
             sticky_timeout: Duration::from_secs(10),

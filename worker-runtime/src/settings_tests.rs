@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Deployment, InvalidSettings, Options, Pollers, Ports, QueueType, Recycling, Settings};
+use super::{Deployment, InvalidSettings, Options, Pollers, Ports, QueueType, Recycling, Settings, Tuner};
 
 fn settings(variables: &[(&str, &str)]) -> Result<Settings, InvalidSettings> {
     // A configuration file in the developer's home must not change the outcome.
@@ -58,6 +58,10 @@ fn a_pod_gets_all_that_the_operator_sets() {
             "TEMPORAL_FLEET_ACTIVITY_TASK_POLLERS",
             r#"{"autoscaling":{"maximum":20}}"#,
         ),
+        (
+            "TEMPORAL_FLEET_TUNER",
+            r#"{"resourceBased":{"targetCpuPercent":70,"targetMemoryPercent":60}}"#,
+        ),
         ("TEMPORAL_FLEET_IDENTITY_PREFIX", "eu"),
         ("TEMPORAL_FLEET_GRACEFUL_SHUTDOWN_SECONDS", "30"),
         ("TEMPORAL_FLEET_CONTROL_DIR", "/control"),
@@ -89,6 +93,10 @@ fn a_pod_gets_all_that_the_operator_sets() {
                 minimum: 1,
                 maximum: 20,
                 initial: 5
+            }),
+            tuner: Some(Tuner::ResourceBased {
+                target_cpu_percent: 70,
+                target_memory_percent: 60
             }),
         }
     );
@@ -169,4 +177,46 @@ fn shape_and_recycling_come_from_the_environment_if_it_names_them() {
     };
     assert_eq!((off.combined, off.recycling), (Some(false), never));
     assert!(settings(&[("TEMPORAL_FLEET_COMBINED", "perhaps")]).is_err());
+}
+
+#[test]
+fn a_tuner_is_fixed_or_has_targets_with_defaults() {
+    let tuner = |text: &str| {
+        let settings = settings(&[("TEMPORAL_FLEET_TUNER", text)]).expect("valid");
+        settings.options.tuner
+    };
+    assert_eq!(tuner(""), None);
+    assert_eq!(tuner(r#"{"fixed":{}}"#), Some(Tuner::Fixed));
+    let by = |target_cpu_percent, target_memory_percent| {
+        Some(Tuner::ResourceBased {
+            target_cpu_percent,
+            target_memory_percent,
+        })
+    };
+    assert_eq!(tuner(r#"{"resourceBased":{}}"#), by(90, 80));
+    assert_eq!(tuner(r#"{"resourceBased":{"targetCpuPercent":10}}"#), by(10, 80));
+    assert_eq!(tuner(r#"{"resourceBased":{"targetMemoryPercent":100}}"#), by(90, 100));
+}
+
+#[test]
+fn a_tuner_that_cannot_be_used_is_refused_with_what_is_allowed() {
+    for bad in [
+        "resourceBased",
+        "{}",
+        r#"{"fixed":{"slots":3}}"#,
+        r#"{"fixed":{},"resourceBased":{}}"#,
+        r#"{"custom":{}}"#,
+        r#"{"resourceBased":{"targetCPUPercent":90}}"#,
+        r#"{"resourceBased":{"targetCpuPercent":9}}"#,
+        r#"{"resourceBased":{"targetCpuPercent":101}}"#,
+        r#"{"resourceBased":{"targetCpuPercent":300}}"#,
+        r#"{"resourceBased":{"targetCpuPercent":"90"}}"#,
+        r#"{"resourceBased":{"targetMemoryPercent":9}}"#,
+        r#"{"resourceBased":{"targetMemoryPercent":101}}"#,
+        r#"{"resourceBased":{"targetMemoryPercent":79.5}}"#,
+    ] {
+        let error = settings(&[("TEMPORAL_FLEET_TUNER", bad)]).expect_err(bad).to_string();
+        assert!(error.contains("TEMPORAL_FLEET_TUNER: "), "{bad}: {error}");
+        assert!(error.contains("each from 10 to 100"), "{bad}: {error}");
+    }
 }

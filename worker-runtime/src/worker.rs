@@ -39,7 +39,7 @@ use crate::{
     pulse::Pulses,
     queues::Queues,
     register::{OnQueue, Registered, Registrations, Versioning},
-    settings::{InvalidSettings, Ports, Problem, Settings},
+    settings::{InvalidSettings, Ports, Problem, Settings, Tuner},
     workers::Workers,
 };
 
@@ -72,6 +72,7 @@ pub struct FleetWorker {
     customise: Option<Customise>,
     recycle_after: Option<Duration>,
     combined: bool,
+    tuner: Option<Tuner>,
 }
 
 /// A worker could not start. The process should end with exit code 1.
@@ -130,6 +131,7 @@ impl FleetWorker {
             customise: None,
             recycle_after: None,
             combined: false,
+            tuner: None,
         }
     }
 
@@ -259,6 +261,13 @@ impl FleetWorker {
         self
     }
 
+    /// What decides how many tasks run at once: the numbers of the settings, which is the default, or CPU and memory of the pod. The
+    /// environment wins (`TEMPORAL_FLEET_TUNER`).
+    pub const fn tuner(mut self, tuner: Tuner) -> Self {
+        self.tuner = Some(tuner);
+        self
+    }
+
     /// Changes how connections are made, after the settings were applied: a proxy, headers, a server within the process.
     pub fn customise_connection(mut self, change: impl Fn(&mut ConnectionOptions) + Send + Sync + 'static) -> Self {
         self.customise = Some(Arc::new(change));
@@ -315,7 +324,7 @@ impl FleetWorker {
 
     fn plan(self, signals: bool) -> Result<Plan, StartError> {
         let Self {
-            settings,
+            mut settings,
             default_queue,
             registered,
             on_queues,
@@ -325,7 +334,11 @@ impl FleetWorker {
             customise,
             recycle_after,
             combined,
+            tuner,
         } = self;
+        if let Ok(Settings { options, .. }) = &mut settings {
+            options.tuner = options.tuner.or(tuner);
+        }
         if conversion.is_contradictory() {
             let problem = "is set beside a codec, payload converter or failure converter";
             problems.push(Problem::new("data_converter", problem, "one or the other"));

@@ -529,8 +529,14 @@ const CONCURRENCY: &[Row] = &[
     row(
         "slots by CPU and memory",
         "`WorkerTuner.create_resource_based(…)`",
-        "**Gap.** The runtime does not read `TEMPORAL_FLEET_TUNER` yet: slots are a number, the fleet is what follows the CPU",
-        &[],
+        "`TEMPORAL_FLEET_TUNER`, `.tuner(…)`: the SDK's own, within the limits of the pod; see [options](options.md)",
+        &[
+            "src/settings_tests.rs::a_tuner_is_fixed_or_has_targets_with_defaults",
+            "tests/wire/tuner.rs::without_room_for_more_activities_run_one_at_a_time_and_nobody_is_told_a_number_of_slots",
+            "tests/wire/tuner.rs::without_room_for_more_workflows_and_their_activities_go_on_in_either_shape",
+            "tests/wire/tuner.rs::a_drain_waits_for_tasks_and_not_for_resources",
+            "tests/wire/ending.rs::sigterm_while_resources_withhold_slots_is_as_any_other",
+        ],
     ),
     row(
         "how far heartbeats are batched",

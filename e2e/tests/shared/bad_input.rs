@@ -139,17 +139,22 @@ async fn every_mistake_is_named_and_mended_by_its_own_cure() -> Result<()> {
 
 /// Mistakes that the schema knows are refused at once, with the numbers.
 #[tokio::test]
-async fn a_grace_period_too_short_is_refused_at_apply() -> Result<()> {
+async fn a_grace_period_too_short_and_a_tuner_below_the_fleets_target_are_refused_at_apply() -> Result<()> {
     let access = cluster().await?;
     let namespace = fresh_namespace(&access, "refused").await?;
-    let change = json!({"spec": {"template": {"spec": {"terminationGracePeriodSeconds": 45}}}});
-    let (manifest, _) = manifest_of("refused", &namespace, "refused", &change)?;
-    let refusal = access
-        .apply(&[manifest])
-        .await
-        .expect_err("40 s of graceful shutdown do not fit into 45 s")
-        .to_string();
-    assert!(refusal.contains("20"), "the rule is named with its number: {refusal}");
+    // 40 s of graceful shutdown do not fit into 45 s; a pod that stops at 85 % CPU never lets the fleet grow beyond 80 %.
+    let tuner = json!({"resourceBased": {"targetCpuPercent": 85}});
+    for (change, number) in [
+        (
+            json!({"spec": {"template": {"spec": {"terminationGracePeriodSeconds": 45}}}}),
+            "20",
+        ),
+        (json!({"spec": {"workerOptions": {"tuner": tuner}}}), "at least 90"),
+    ] {
+        let (manifest, _) = manifest_of("refused", &namespace, "refused", &change)?;
+        let refusal = access.apply(&[manifest]).await.expect_err("refused").to_string();
+        assert!(refusal.contains(number), "the rule is named with its number: {refusal}");
+    }
     access
         .kubectl(&["delete", "namespace", &namespace, "--wait=false"])
         .await?;

@@ -153,6 +153,7 @@ fn concurrency(env: &mut Environment, options: &WorkerOptions) {
         "TEMPORAL_FLEET_ACTIVITY_TASK_POLLERS",
         options.activity_task_pollers.as_ref(),
     );
+    env.json("TEMPORAL_FLEET_TUNER", options.tuner.as_ref());
     if let Some(prefix) = &options.identity_prefix {
         env.text("TEMPORAL_FLEET_IDENTITY_PREFIX", prefix);
     }

@@ -1,10 +1,10 @@
-//! Slots for one SDK Worker: between the SDK's suppliers and the pod's gates.
+//! Slots for one SDK Worker: between what the SDK asks of its suppliers and the pod's gates.
 
 use std::{
     collections::BTreeSet,
     marker::PhantomData,
     sync::{Arc, atomic::AtomicU64},
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use futures::future::join_all;
@@ -14,12 +14,21 @@ use temporalio_sdk_core::{
     WorkflowSlotKind,
 };
 
+use super::{
+    Error,
+    allowance::{Allowance, Resources},
+};
 use crate::{
     gate::{Gate, Intake, LaneId, Permit},
     metrics::count,
     pod::{Half, Lanes, Pod},
     register::Registered,
 };
+
+/// Where CPU and memory decide: shortest time between two slots, as in the SDK. An activity may use much of both and shows it late; a
+/// workflow task is short.
+const ACTIVITY_RAMP: Duration = Duration::from_millis(50);
+const WORKFLOW_TASK_RAMP: Duration = Duration::ZERO;
 
 type Slots<K> = Arc<dyn SlotSupplier<SlotKind = K> + Send + Sync>;
 
@@ -41,8 +50,13 @@ pub(crate) struct Intakes {
 }
 
 impl Tuner {
-    /// Suppliers for half a queue, and the intakes that they take from.
-    pub(super) fn new(half: &Half, pod: &Pod, registered: &Registered) -> (Self, Intakes) {
+    /// Suppliers for half a queue, and the intakes that they take from; with `resources` once CPU and memory allow it.
+    pub(super) fn new(
+        half: &Half,
+        pod: &Pod,
+        registered: &Registered,
+        resources: Option<&Resources>,
+    ) -> Result<(Self, Intakes), Error> {
         let Lanes { workflows, activities } = half.lanes;
         let known = |types: Vec<String>| {
             Arc::new(Known {
@@ -58,30 +72,38 @@ impl Tuner {
             activity: intake(&gates.activity, activities),
             local: intake(&gates.local_activity, workflows.and_then(|lanes| lanes.local)),
         };
+        let source = |intake: &Option<Arc<Intake>>, ramp| match intake {
+            Some(intake) => Source::new(intake, resources, ramp).map(Some),
+            None => Ok(None),
+        };
         let tuner = Self {
             workflow: slots(
-                intakes.normal.as_ref(),
-                intakes.sticky.as_ref(),
-                &known(registered.workflow_types()),
+                source(&intakes.normal, WORKFLOW_TASK_RAMP)?,
+                source(&intakes.sticky, WORKFLOW_TASK_RAMP)?,
+                known(registered.workflow_types()),
             ),
-            activity: slots(intakes.activity.as_ref(), None, &known(registered.activity_types())),
+            activity: slots(
+                source(&intakes.activity, ACTIVITY_RAMP)?,
+                None,
+                known(registered.activity_types()),
+            ),
             // Only activities that the worker itself asked for.
-            local_activity: slots(intakes.local.as_ref(), None, &Arc::default()),
+            local_activity: slots(source(&intakes.local, ACTIVITY_RAMP)?, None, Arc::default()),
             nexus: Arc::new(FixedSizeSlotSupplier::new(1)),
         };
-        (tuner, intakes)
+        Ok((tuner, intakes))
     }
 }
 
-fn slots<K>(intake: Option<&Arc<Intake>>, sticky: Option<&Arc<Intake>>, known: &Arc<Known>) -> Slots<K>
+fn slots<K>(normal: Option<Source>, sticky: Option<Source>, known: Arc<Known>) -> Slots<K>
 where
     K: SlotKind + Send + Sync + 'static,
 {
-    match intake {
-        Some(intake) => Arc::new(Supplier {
-            intake: Arc::clone(intake),
-            sticky: Arc::clone(sticky.unwrap_or(intake)),
-            known: Arc::clone(known),
+    match normal {
+        Some(normal) => Arc::new(Supplier {
+            sticky: sticky.unwrap_or_else(|| normal.clone()),
+            normal,
+            known,
             kind: PhantomData,
         }),
         None => Arc::new(FixedSizeSlotSupplier::new(1)),
@@ -134,17 +156,49 @@ struct Known {
     others: Arc<AtomicU64>,
 }
 
-/// Hands out the slots of an intake to one SDK Worker.
-struct Supplier<K> {
+/// Where the slots of one lane come from.
+#[derive(Clone)]
+struct Source {
     intake: Arc<Intake>,
-    sticky: Arc<Intake>,
+    allowance: Option<Allowance>,
+}
+
+impl Source {
+    fn new(intake: &Arc<Intake>, resources: Option<&Resources>, ramp: Duration) -> Result<Self, Error> {
+        Ok(Self {
+            intake: Arc::clone(intake),
+            allowance: resources.map(|resources| resources.allowance(ramp)).transpose()?,
+        })
+    }
+
+    async fn reserve(&self, ctx: &dyn SlotReservationContext) -> Permit {
+        let Self { intake, allowance } = self;
+        match allowance {
+            Some(allowance) => intake.reserve_after(|| allowance.granted(ctx, intake)).await,
+            None => intake.reserve().await,
+        }
+    }
+
+    fn try_reserve(&self, ctx: &dyn SlotReservationContext) -> Option<Permit> {
+        let Self { intake, allowance } = self;
+        let allowed = allowance
+            .as_ref()
+            .is_none_or(|allowance| allowance.is_granted(ctx, intake));
+        allowed.then(|| intake.try_reserve(Instant::now())).flatten()
+    }
+}
+
+/// Hands out slots to one SDK Worker.
+struct Supplier<K> {
+    normal: Source,
+    sticky: Source,
     known: Arc<Known>,
     kind: PhantomData<fn() -> K>,
 }
 
 impl<K> Supplier<K> {
-    fn intake(&self, ctx: &dyn SlotReservationContext) -> &Arc<Intake> {
-        if ctx.is_sticky() { &self.sticky } else { &self.intake }
+    fn source(&self, ctx: &dyn SlotReservationContext) -> &Source {
+        if ctx.is_sticky() { &self.sticky } else { &self.normal }
     }
 }
 
@@ -153,12 +207,12 @@ impl<K: SlotKind + Send + Sync + 'static> SlotSupplier for Supplier<K> {
     type SlotKind = K;
 
     async fn reserve_slot(&self, ctx: &dyn SlotReservationContext) -> SlotSupplierPermit {
-        SlotSupplierPermit::with_user_data(self.intake(ctx).reserve().await)
+        SlotSupplierPermit::with_user_data(self.source(ctx).reserve(ctx).await)
     }
 
     fn try_reserve_slot(&self, ctx: &dyn SlotReservationContext) -> Option<SlotSupplierPermit> {
-        self.intake(ctx)
-            .try_reserve(Instant::now())
+        self.source(ctx)
+            .try_reserve(ctx)
             .map(SlotSupplierPermit::with_user_data)
     }
 
@@ -189,11 +243,15 @@ impl<K: SlotKind + Send + Sync + 'static> SlotSupplier for Supplier<K> {
     }
 
     fn available_slots(&self) -> Option<usize> {
-        Some(self.intake.available() as usize)
+        let Source { intake, allowance } = &self.normal;
+        allowance.is_none().then(|| intake.available() as usize)
     }
 
     fn slot_supplier_kind(&self) -> String {
-        // The kind whose numbers the server trusts in heartbeats.
-        "Fixed".to_owned()
+        // The SDK's words. Readers of heartbeats trust the number of free slots with the former only.
+        match self.normal.allowance {
+            None => "Fixed".to_owned(),
+            Some(_) => "ResourceBased".to_owned(),
+        }
     }
 }

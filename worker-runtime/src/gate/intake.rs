@@ -48,11 +48,17 @@ impl Gate {
 impl Intake {
     /// Waits until the lane may hold one more slot. Waits for ever once gate or intake are closed.
     pub(crate) async fn reserve(self: &Arc<Self>) -> Permit {
+        self.reserve_after(|| std::future::ready(())).await
+    }
+
+    /// The same, each attempt after `allowed` has come to its end: what was allowed a while ago says nothing of now.
+    pub(crate) async fn reserve_after<F: Future<Output = ()>>(self: &Arc<Self>, allowed: impl Fn() -> F) -> Permit {
         loop {
             let changed = self.gate.changed.notified();
             tokio::pin!(changed);
             // Registered before the check: a change in between is not missed.
             changed.as_mut().enable();
+            allowed().await;
             if let Some(permit) = self.try_reserve(Instant::now()) {
                 return permit;
             }
@@ -86,6 +92,11 @@ impl Intake {
     /// Waits until no slot is held: neither by an open poll nor by a task.
     pub(crate) async fn emptied(&self) {
         self.gate.until(|_| self.issued.load(Ordering::Relaxed) == 0).await;
+    }
+
+    /// Slots that are held, by open polls and by tasks.
+    pub(crate) fn issued(&self) -> u32 {
+        self.issued.load(Ordering::Relaxed)
     }
 
     /// Tasks that started.

@@ -32,7 +32,7 @@ impl<'a> Reader<'a> {
             .filter(|value| !value.is_empty())
     }
 
-    fn problem(&mut self, variable: &str, problem: impl Into<String>, allowed: impl Into<String>) {
+    pub(super) fn problem(&mut self, variable: &str, problem: impl Into<String>, allowed: impl Into<String>) {
         self.problems.push(Problem::new(variable, problem, allowed));
     }
 

@@ -13,6 +13,7 @@ use crate::{
     control::{Operator, control_dir},
     fake::Frontend,
     support::{Activities, eventually, settings},
+    tuner::NOTHING_FREE,
 };
 
 const CASE: &str = "FLEET_WORKER_TEST_CASE";
@@ -25,6 +26,14 @@ fn child() {
     let frontend = Arc::new(Frontend::default());
     let mut settings = settings(&[]);
     if case == "load" {
+        frontend.schedule("quick", 100_000);
+        let frontend = Arc::clone(&frontend);
+        std::thread::spawn(move || {
+            eventually("tasks flow", || frontend.state().completed > 20);
+            println!("RUNNING");
+        });
+    } else if case == "withheld" {
+        settings.options.tuner = Some(NOTHING_FREE);
         frontend.schedule("quick", 100_000);
         let frontend = Arc::clone(&frontend);
         std::thread::spawn(move || {
@@ -102,6 +111,22 @@ fn sigterm_under_load_ends_cleanly_with_every_task_answered() {
         ended.contains(&format!("{:?}", std::process::ExitCode::SUCCESS)),
         "{ended}"
     );
+    child.wait().expect("gone");
+}
+
+#[test]
+fn sigterm_while_resources_withhold_slots_is_as_any_other() {
+    let (mut child, mut lines) = start("withheld");
+    assert!(lines.any(|line| line.contains("RUNNING")));
+    terminate(&child);
+    let began = Instant::now();
+    let ended = lines.find(|line| line.contains("ENDED")).expect("it ended by itself");
+    assert!(ended.contains("lost=0 open=0"), "{ended}");
+    assert!(
+        ended.contains(&format!("{:?}", std::process::ExitCode::SUCCESS)),
+        "{ended}"
+    );
+    assert!(began.elapsed() < Duration::from_secs(10), "{:?}", began.elapsed());
     child.wait().expect("gone");
 }
 

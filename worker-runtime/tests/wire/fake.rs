@@ -81,6 +81,8 @@ pub(crate) struct State {
     pub(crate) signals: Vec<Option<String>>,
     /// Answer nothing at all.
     pub(crate) silent: bool,
+    /// Kinds of slots that the last heartbeats of workers told.
+    pub(crate) slot_kinds: BTreeSet<String>,
     /// Instance keys of the workers that said so.
     stopping: BTreeSet<String>,
 }
@@ -231,9 +233,17 @@ impl Frontend {
             }
             "ShutdownWorker" => {
                 let ShutdownWorkerRequest {
-                    worker_instance_key, ..
+                    worker_instance_key,
+                    worker_heartbeat,
+                    ..
                 } = decode(&request);
-                self.state().stopping.insert(worker_instance_key);
+                let beat = worker_heartbeat.unwrap_or_default();
+                let slots = [beat.activity_task_slots_info, beat.workflow_task_slots_info];
+                let mut state = self.state();
+                let kinds = slots.into_iter().flatten().map(|slots| slots.slot_supplier_kind);
+                state.slot_kinds.extend(kinds);
+                state.stopping.insert(worker_instance_key);
+                drop(state);
                 self.changed.notify_waiters();
                 Vec::new()
             }

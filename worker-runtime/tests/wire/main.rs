@@ -32,6 +32,7 @@ mod process;
 mod recycle;
 mod register;
 mod support;
+mod tuner;
 mod watchdog;
 mod worker;
 mod workflows;

@@ -60,7 +60,15 @@ fn named(length: usize) -> Value {
 
 /// All cases.
 pub(crate) fn all() -> Vec<Case> {
-    let parts = [identity(), connections(), scaling(), concurrency(), shutdown(), pods()];
+    let parts = [
+        identity(),
+        connections(),
+        scaling(),
+        concurrency(),
+        tuning(),
+        shutdown(),
+        pods(),
+    ];
     parts.into_iter().flatten().collect()
 }
 
@@ -149,7 +157,8 @@ fn connections() -> Vec<Case> {
 
 fn scaling() -> Vec<Case> {
     const BOUNDS: &str = "minReplicas must not exceed maxReplicas";
-    const TARGETS: &str = "at least one of scheduleToStart and cpuUtilization must be enabled";
+    const TARGETS: &str =
+        "at least one of scheduleToStart, cpuUtilization, slotUtilization and backlogPerReplica must be enabled";
     let off = json!({"enabled": false});
     vec![
         accept("6", autoscaling(&json!({"maxReplicas": 1}))),
@@ -167,6 +176,20 @@ fn scaling() -> Vec<Case> {
             "7",
             autoscaling(&json!({"maxReplicas": 3, "targets": {"scheduleToStart": off, "cpuUtilization": off}})),
             TARGETS,
+        ),
+        accept(
+            "7",
+            autoscaling(&json!({
+                "maxReplicas": 3,
+                "targets": {"scheduleToStart": off, "cpuUtilization": off, "slotUtilization": {"percent": 70}},
+            })),
+        ),
+        accept(
+            "7",
+            autoscaling(&json!({
+                "maxReplicas": 3,
+                "targets": {"scheduleToStart": off, "cpuUtilization": off, "backlogPerReplica": 20},
+            })),
         ),
         refuse(
             "bounds",
@@ -255,6 +278,63 @@ fn concurrency() -> Vec<Case> {
                 &json!({"taskQueues": [{"name": "a"}, {"name": "b"}], "workerOptions": {"maxConcurrentActivities": 1}}),
             ),
             "workerOptions.maxConcurrentActivities is 1 but must be at least 2, 1 for each Activity queue",
+        ),
+    ]
+}
+
+fn tuning() -> Vec<Case> {
+    const ONE: &str = "set exactly one of tuner.fixed and tuner.resourceBased";
+    const SLOTS: &str = "autoscaling.targets.slotUtilization is a share of a number of slots";
+    let tuner = |tuner: Value| options(&json!({ "tuner": tuner }));
+    let both = |tuner: Value, targets: Value| {
+        spec(&json!({
+            "workerOptions": {"tuner": tuner},
+            "autoscaling": {"maxReplicas": 3, "targets": targets},
+        }))
+    };
+    let by_cpu = |percent: i64| json!({"resourceBased": {"targetCpuPercent": percent}});
+    let slots = json!({"slotUtilization": {"percent": 70}});
+    vec![
+        accept("8", both(json!({"fixed": {}}), slots.clone())),
+        accept("8", autoscaling(&json!({"maxReplicas": 3, "targets": slots}))),
+        refuse("8", both(json!({"resourceBased": {}}), slots), SLOTS),
+        accept("9", both(json!({"resourceBased": {}}), json!({}))),
+        accept("9", both(by_cpu(60), json!({"cpuUtilization": {"percent": 50}}))),
+        accept("9", both(by_cpu(50), json!({"cpuUtilization": {"enabled": false}}))),
+        accept("9", tuner(by_cpu(50))),
+        accept(
+            "9",
+            both(json!({"fixed": {}}), json!({"cpuUtilization": {"percent": 95}})),
+        ),
+        refuse(
+            "9",
+            both(by_cpu(89), json!({})),
+            "workerOptions.tuner.resourceBased.targetCpuPercent is 89 but must be at least 90: \
+             autoscaling.targets.cpuUtilization.percent (80) + 10",
+        ),
+        refuse(
+            "9",
+            both(by_cpu(100), json!({"cpuUtilization": {"percent": 95}})),
+            "targetCpuPercent is 100 but must be at least 105",
+        ),
+        accept("12", tuner(json!({"fixed": {}}))),
+        accept(
+            "12",
+            tuner(json!({"resourceBased": {"targetMemoryPercent": 10, "targetCpuPercent": 100}})),
+        ),
+        refuse("12", tuner(json!({})), ONE),
+        refuse("12", tuner(json!({"fixed": {}, "resourceBased": {}})), ONE),
+        refuse("bounds", tuner(by_cpu(9)), "targetCpuPercent"),
+        refuse("bounds", tuner(by_cpu(101)), "targetCpuPercent"),
+        refuse(
+            "bounds",
+            tuner(json!({"resourceBased": {"targetMemoryPercent": 9}})),
+            "targetMemoryPercent",
+        ),
+        refuse(
+            "typo",
+            tuner(json!({"resourceBased": {"targetCPUPercent": 90}})),
+            "targetCPUPercent",
         ),
     ]
 }

@@ -91,7 +91,7 @@ async fn the_server_fills_in_the_defaults_of_the_types() -> Result<()> {
             "taskQueues": [{"name": "q"}],
             "image": "worker:1",
             "health": {},
-            "workerOptions": {"activityTaskPollers": {"autoscaling": {}}},
+            "workerOptions": {"activityTaskPollers": {"autoscaling": {}}, "tuner": {"resourceBased": {}}},
             "autoscaling": {"maxReplicas": 3, "targets": {"scheduleToStart": {"seconds": 60}}},
             "updateStrategy": {},
         });

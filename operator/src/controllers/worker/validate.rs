@@ -151,6 +151,7 @@ pub fn task_type_of(task_type: api::TaskType) -> TaskType {
     }
 }
 
+/// With a resource-based tuner these are the ceilings: no report tells more, and how far the CPU carries them the model knows.
 fn slots(options: Option<&api::WorkerOptions>) -> BTreeMap<SlotKind, u32> {
     let Some(options) = options else { return BTreeMap::new() };
     [
