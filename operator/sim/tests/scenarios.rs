@@ -16,7 +16,7 @@ fn every_built_in_workload_reads_and_has_work() {
         let scenario = builtin(&name).unwrap_or_else(|error| panic!("{name}: {error}"));
         assert_eq!(scenario.name, name);
         let tasks = Streams::draw(&scenario, 1).arrivals.len();
-        assert!((30..1_500_000).contains(&tasks), "{name}: {tasks} tasks");
+        assert!((15..1_500_000).contains(&tasks), "{name}: {tasks} tasks");
     }
 }
 

@@ -16,7 +16,6 @@ pub fn hold(desired: &Desired, world: &World, sized: Sized) -> Sized {
     };
     let held = desired.pause.hold;
     match (held, sized.present) {
-        (Hold::No, _) | (Hold::Size | Hold::ScaleIn | Hold::ScaleOut, None) => sized,
         (Hold::At(pods), _) => Sized {
             replicas: pods,
             why: annotation(PAUSED_REPLICAS, sized.replicas, pods),
@@ -32,7 +31,7 @@ pub fn hold(desired: &Desired, world: &World, sized: Sized) -> Sized {
             ..sized
         },
         (Hold::ScaleOut, Some(present)) if sized.replicas > present => stays(held, present, sized),
-        (Hold::ScaleOut, Some(_)) => sized,
+        (Hold::No | Hold::Size | Hold::ScaleIn | Hold::ScaleOut, _) => sized,
     }
 }
 
