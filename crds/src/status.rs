@@ -140,7 +140,7 @@ pub struct AutoscalingStatus {
         extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["type"])
     )]
     pub targets: Vec<TargetStatus>,
-    /// When the arithmetic was last different.
+    /// When the arithmetic was made.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub evaluated_at: Option<Time>,
     /// The last evaluation step by step, as the plugin's verb explain shows it; also of an evaluation that changed nothing.

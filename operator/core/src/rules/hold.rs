@@ -3,7 +3,7 @@
 
 use crate::desired::{Desired, Size};
 use crate::pause::{FORCE_ACTIVATION, Hold, PAUSED_REPLICAS};
-use crate::rules::size::Sized;
+use crate::rules::size::{Shrink, Sized};
 use crate::step::Why;
 use crate::world::World;
 
@@ -19,17 +19,12 @@ pub fn hold(desired: &Desired, world: &World, sized: Sized) -> Sized {
         (Hold::At(pods), _) => Sized {
             replicas: pods,
             why: annotation(PAUSED_REPLICAS, sized.replicas, pods),
-            // As with `spec.replicas`: a person asks for it. Whose tasks outlast the grace is safe even so.
-            may_shrink: true,
-            paused_in: true,
+            // As with `spec.replicas`: whose tasks outlast the grace is safe even so.
+            shrink: Shrink::ByHand,
             ..sized
         },
         (Hold::Size, Some(present)) => stays(held, present, sized),
         (Hold::ScaleIn, Some(present)) if sized.replicas <= present => stays(held, present, sized),
-        (Hold::ScaleIn, Some(_)) => Sized {
-            paused_in: true,
-            ..sized
-        },
         (Hold::ScaleOut, Some(present)) if sized.replicas > present => stays(held, present, sized),
         (Hold::No | Hold::Size | Hold::ScaleIn | Hold::ScaleOut, _) => sized,
     }
@@ -59,8 +54,7 @@ fn stays(held: Hold, present: u32, sized: Sized) -> Sized {
     Sized {
         replicas: present,
         why,
-        may_shrink: false,
-        paused_in: true,
+        shrink: Shrink::Barred,
         ..sized
     }
 }

@@ -6,7 +6,7 @@ use jiff::{SignedDuration, Timestamp};
 use crate::autoscale::Seen;
 use crate::desired::Desired;
 use crate::memory::{Memory, ScaleIn};
-use crate::rules::size::Sized;
+use crate::rules::size::{Shrink, Sized};
 use crate::rules::victims;
 use crate::step::{Step, Why};
 use crate::world::{DeploymentView, PodView, World};
@@ -114,7 +114,7 @@ fn under_way(
     if let Some(pending) = &memory.scale_in {
         // Between the two writes the law may say "keep" (it steps at intervals): only a need for more pods, a doubt or a pause ends
         // what was announced. Zero needs its own word again, as a task may have come.
-        let keeps = sized.auto && !sized.paused_in && sized.replicas == view.replicas;
+        let keeps = matches!(sized.shrink, Shrink::Keep | Shrink::ByLaw) && sized.replicas == view.replicas;
         let still = sized.replicas < view.replicas || (keeps && pending.to > 0 && sized.holds_no_doubt());
         let victims = pending.victims.iter().filter_map(serving).collect::<Vec<_>>();
         let complete =
@@ -125,7 +125,7 @@ fn under_way(
             return Some((pending.clone(), marked));
         }
     }
-    if sized.replicas >= view.replicas || !sized.may_shrink {
+    if sized.replicas >= view.replicas || !matches!(sized.shrink, Shrink::ByLaw | Shrink::ByHand) {
         return None;
     }
     let wanted = (view.replicas - sized.replicas) as usize;

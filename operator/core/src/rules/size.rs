@@ -28,10 +28,8 @@ pub struct Sized {
     pub decision: Option<Decision>,
     /// What it was made from.
     pub sample: Option<Sample>,
-    /// Going down is allowed now: the law said so, or a person did.
-    pub may_shrink: bool,
-    /// A scale-in that was announced ends: an annotation keeps the fleet from shrinking, or from growing as it should.
-    pub paused_in: bool,
+    /// Whether the fleet may go down to that.
+    pub shrink: Shrink,
     /// What the scaling law remembers.
     pub autoscale: autoscale::Memory,
     /// Memory of the hand-over between the two.
@@ -40,6 +38,19 @@ pub struct Sized {
     pub held: bool,
     /// Events.
     pub notices: Vec<Notice>,
+}
+
+/// Whether a fleet may shrink.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Shrink {
+    /// The law keeps the size. What it announced before goes on: it steps at intervals.
+    Keep,
+    /// The law asks for it.
+    ByLaw,
+    /// A person asks for it.
+    ByHand,
+    /// An annotation keeps the fleet from shrinking, or from growing as it should.
+    Barred,
 }
 
 impl Sized {
@@ -108,13 +119,16 @@ pub fn size(desired: &Desired, world: &World, memory: &Memory, now: Timestamp) -
                     },
                 )
             };
-            let may_shrink = decided.replicas < present;
+            let shrink = if decided.replicas < present {
+                Shrink::ByLaw
+            } else {
+                Shrink::Keep
+            };
             Sized {
                 present: seen,
                 replicas,
                 why,
-                may_shrink,
-                paused_in: false,
+                shrink,
                 decision,
                 sample,
                 autoscale,
@@ -132,8 +146,7 @@ pub fn size(desired: &Desired, world: &World, memory: &Memory, now: Timestamp) -
                 present: seen,
                 replicas: present,
                 why,
-                may_shrink: false,
-                paused_in: false,
+                shrink: Shrink::Keep,
                 decision,
                 sample,
                 autoscale,
@@ -203,8 +216,7 @@ fn fixed(
         present: seen,
         replicas,
         why,
-        may_shrink: true,
-        paused_in: false,
+        shrink: Shrink::ByHand,
         decision,
         sample,
         autoscale,
