@@ -16,7 +16,6 @@ use crate::world::{Child, DeploymentView, PodView, Trouble, World};
 
 /// What was decided.
 #[derive(Clone, Debug, PartialEq)]
-#[expect(clippy::struct_excessive_bools, reason = "each says another thing; none excludes another")]
 pub struct Sized {
     /// Pods the fleet has, by what was seen and decided before; `None` before there is one.
     pub present: Option<u32>,
