@@ -41,6 +41,7 @@ setup: ## install and build what the machine lacks: containerd, pinned Kubernete
 	@e2e/setup.sh >&2
 
 demo: $(if $(FOREIGN),$(HELM),setup images) ## the whole loop on a real cluster, live; KUBECONFIG=… for a cluster of yours
+	cargo build -q --bin demo --bin kubectl-temporal_worker
 	$(USE_CLUSTER); cargo run -q --bin demo -- $(DEMO_ARGS)
 
 down: cluster-down ## remove all that demo and tests started

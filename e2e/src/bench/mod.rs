@@ -28,7 +28,7 @@ use report::{Report, Row};
 #[derive(Debug, Clone, clap::Parser)]
 #[command(version, about = "Measure the worker runtime; prints a table and writes JSON")]
 pub struct Args {
-    /// Pairs of measurements against the bare SDK
+    /// Rounds of measurements against the bare SDK
     #[arg(long, default_value_t = 10)]
     pub pairs: usize,
     /// Workflows of each measurement of CPU time against the bare SDK

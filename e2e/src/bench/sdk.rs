@@ -33,68 +33,87 @@ impl Measured {
     }
 }
 
-/// All pairs.
+/// The sides: both shapes of this runtime, and the SDK alone.
+const SIDES: [&str; 3] = ["split", "combined", "bare"];
+
+/// All rounds.
 pub(super) async fn measure(args: &Args) -> Result<Vec<Row>> {
-    let mut pairs = Vec::new();
+    let mut rounds: Vec<[Measured; 3]> = Vec::new();
     for index in 0..args.pairs {
-        // Whoever comes second may meet a warmer machine: they take turns.
-        let (fleet, bare) = if index % 2 == 0 {
-            let fleet = side("fleet", args).await?;
-            (fleet, side("bare", args).await?)
-        } else {
-            let bare = side("bare", args).await?;
-            (side("fleet", args).await?, bare)
+        // Whoever comes later may meet a warmer machine: they take turns.
+        let mut round = [None, None, None];
+        for turn in 0..SIDES.len() {
+            let which = (index + turn) % SIDES.len();
+            round[which] = Some(side(SIDES[which], args).await?);
+        }
+        let [Some(split), Some(combined), Some(bare)] = round else {
+            continue;
         };
         eprintln!(
-            "pair {} of {}: {:.0} and {:.0} µs of CPU per task, p99 {:.1} and {:.1} ms",
+            "round {} of {}: {:.0}, {:.0} and {:.0} µs of CPU per task, p99 {:.1}, {:.1} and {:.1} ms",
             index + 1,
             args.pairs,
-            fleet.cpu_per_task(),
+            split.cpu_per_task(),
+            combined.cpu_per_task(),
             bare.cpu_per_task(),
-            fleet.p99_ms,
+            split.p99_ms,
+            combined.p99_ms,
             bare.p99_ms
         );
-        pairs.push((fleet, bare));
+        rounds.push([split, combined, bare]);
     }
-    let of = |value: fn(&Measured, &Measured) -> f64| {
-        pairs
-            .iter()
-            .map(|(fleet, bare)| value(fleet, bare))
-            .collect::<Vec<f64>>()
-    };
-    let threads = pairs.last().map(|(fleet, bare)| {
-        json!({
-            "cpu_ms_of_threads": {"fleet": fleet.cpu_ms_of_threads, "bare": bare.cpu_ms_of_threads}
-        })
+    let of = |value: fn(&[Measured; 3]) -> f64| rounds.iter().map(value).collect::<Vec<f64>>();
+    let threads = rounds.last().map(|sides| {
+        let threads: Vec<_> = sides.iter().map(|side| &side.cpu_ms_of_threads).collect();
+        json!({"cpu_ms_of_threads": {SIDES[0]: threads[0], SIDES[1]: threads[1], SIDES[2]: threads[2]}})
     });
     Ok(vec![
         Row::new(
-            "CPU per task, this runtime / bare SDK",
+            "CPU per task, two SDK Workers a queue / bare SDK",
             "x",
-            of(|fleet, bare| fleet.cpu_per_task() / bare.cpu_per_task()),
+            of(|[split, _, bare]| split.cpu_per_task() / bare.cpu_per_task()),
         )?
         .with_bar(Bar::AtMost(1.05))
         .with_detail(threads.unwrap_or_default()),
         Row::new(
-            "p99 of a workflow (3 tasks), this runtime − bare SDK",
+            "CPU per task, combined / bare SDK",
+            "x",
+            of(|[_, combined, bare]| combined.cpu_per_task() / bare.cpu_per_task()),
+        )?
+        .with_bar(Bar::AtMost(1.05)),
+        Row::new(
+            "p99 of a workflow (3 tasks), two SDK Workers − bare SDK",
             "ms",
-            of(|fleet, bare| fleet.p99_ms - bare.p99_ms),
+            of(|[split, _, bare]| split.p99_ms - bare.p99_ms),
         )?
         .with_bar(Bar::AtMost(5.0)),
         Row::new(
-            "CPU per task, this runtime with the frontend",
+            "p99 of a workflow (3 tasks), combined − bare SDK",
+            "ms",
+            of(|[_, combined, bare]| combined.p99_ms - bare.p99_ms),
+        )?
+        .with_bar(Bar::AtMost(5.0)),
+        Row::new(
+            "CPU per task, two SDK Workers, with the frontend",
             "µs",
-            of(|fleet, _| fleet.cpu_per_task()),
+            of(|[split, _, _]| split.cpu_per_task()),
         )?,
         Row::new(
-            "CPU per task, bare SDK with the frontend",
+            "CPU per task, combined, with the frontend",
             "µs",
-            of(|_, bare| bare.cpu_per_task()),
+            of(|[_, combined, _]| combined.cpu_per_task()),
         )?,
-        Row::new("p50 of a workflow, this runtime", "ms", of(|fleet, _| fleet.p50_ms))?,
-        Row::new("p50 of a workflow, bare SDK", "ms", of(|_, bare| bare.p50_ms))?,
-        Row::new("p99 of a workflow, this runtime", "ms", of(|fleet, _| fleet.p99_ms))?,
-        Row::new("p99 of a workflow, bare SDK", "ms", of(|_, bare| bare.p99_ms))?,
+        Row::new(
+            "CPU per task, bare SDK, with the frontend",
+            "µs",
+            of(|[_, _, bare]| bare.cpu_per_task()),
+        )?,
+        Row::new("p50 of a workflow, two SDK Workers", "ms", of(|[split, _, _]| split.p50_ms))?,
+        Row::new("p50 of a workflow, combined", "ms", of(|[_, combined, _]| combined.p50_ms))?,
+        Row::new("p50 of a workflow, bare SDK", "ms", of(|[_, _, bare]| bare.p50_ms))?,
+        Row::new("p99 of a workflow, two SDK Workers", "ms", of(|[split, _, _]| split.p99_ms))?,
+        Row::new("p99 of a workflow, combined", "ms", of(|[_, combined, _]| combined.p99_ms))?,
+        Row::new("p99 of a workflow, bare SDK", "ms", of(|[_, _, bare]| bare.p99_ms))?,
     ])
 }
 

@@ -1,8 +1,9 @@
 //! The demo: one scenario on a real cluster, watched every second, and judged by what the event histories say.
 //!
-//! `scenario` says which load when, `sampler` looks, `record` keeps, `verdict` judges, `view` and `summary` show.
+//! `scenario` says which load when, `sampler` looks, `record` keeps, `verdict` judges, `view`, `summary` and `explain` show.
 
 pub mod args;
+mod explain;
 pub mod record;
 pub mod run;
 pub mod sampler;

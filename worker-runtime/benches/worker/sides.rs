@@ -1,4 +1,5 @@
-//! The two sides: the same workflow and activity, served by this runtime and by the bare SDK, both as their documentation shows.
+//! The sides: the same workflow and activity, served by both shapes of this runtime and by the bare SDK, all as their documentation
+//! shows.
 
 use std::{collections::HashMap, error::Error, time::Duration};
 
@@ -41,19 +42,22 @@ impl Order {
 /// Measures one side.
 pub(crate) fn run(side: &str, plan: Plan) -> Result<String, Box<dyn Error>> {
     let (drive, customise) = Drive::new();
-    if side == "fleet" {
+    if side != "bare" {
         let mut settings = Settings::from_variables(&HashMap::new())?;
         settings.ports = Ports {
             metrics: 0,
             control: 0,
             health: 0,
         };
-        let _worker = FleetWorker::from_settings(settings)
+        let mut worker = FleetWorker::from_settings(settings)
             .default_queue(QUEUE)
             .workflow::<Order>()
             .activities(Work)
-            .customise_connection(customise)
-            .spawn()?;
+            .customise_connection(customise);
+        if side == "combined" {
+            worker = worker.combined();
+        }
+        let _running = worker.spawn()?;
         return Ok(drive.measure(plan)?.to_string());
     }
     std::thread::Builder::new()
