@@ -10,7 +10,7 @@
 - apiGroups: [temporal-fleet.dev]
   resources: [temporalworkers/status, temporalconnections/status]
   verbs: [patch]
-# Children are deleted by the garbage collector, after their fleet: the operator deletes nothing.
+# Children are deleted by the garbage collector, after their fleet: the operator deletes none of them.
 - apiGroups: [apps]
   resources: [deployments]
   verbs: [get, list, watch, create, patch]
@@ -18,10 +18,10 @@
 - apiGroups: [apps]
   resources: [deployments/scale]
   verbs: [patch]
-# Patched for the deletion cost only.
+# Patched for the deletion cost, and for the label and owner of quarantine; deleted at the end of one.
 - apiGroups: [""]
   resources: [pods]
-  verbs: [list, watch, patch]
+  verbs: [list, watch, patch, delete]
 - apiGroups: [policy]
   resources: [poddisruptionbudgets]
   verbs: [get, list, watch, create, patch]

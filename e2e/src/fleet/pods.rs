@@ -6,7 +6,10 @@ use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::api::core::v1::Pod;
 use serde::{Deserialize, Serialize};
 
-/// The life of one pod. Times are the API server's, but for `gone`, which is when we were told.
+/// Label of pods, `"true"` on one that drains without a deadline.
+pub const QUARANTINED_LABEL: &str = "temporal-fleet.dev/quarantined";
+
+/// The life of one pod. Times are the API server's, but for `gone` and the begin of quarantine, which are when we were told.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct PodLife {
     /// Pod name.
@@ -17,7 +20,7 @@ pub struct PodLife {
     pub created: Option<Timestamp>,
     /// When it was Ready first.
     pub ready: Option<Timestamp>,
-    /// When its end was asked for.
+    /// When its end was asked for: its deletion, or its way into quarantine, where it may first finish what it runs.
     pub end_asked: Option<Timestamp>,
     /// When it was gone.
     pub gone: Option<Timestamp>,
@@ -50,7 +53,7 @@ impl PodLedger {
     }
 
     /// A pod as it is now.
-    pub fn apply(&mut self, pod: &Pod) {
+    pub fn apply(&mut self, pod: &Pod, now: Timestamp) {
         let (Some(uid), Some(name)) = (&pod.metadata.uid, &pod.metadata.name) else {
             return;
         };
@@ -69,7 +72,7 @@ impl PodLedger {
         });
         life.created = pod.metadata.creation_timestamp.as_ref().map(|time| time.0);
         // The first stamp counts: at the very end the kubelet deletes once more, with a grace period of 0.
-        life.end_asked = life.end_asked.or_else(|| end_asked(pod));
+        life.end_asked = life.end_asked.or_else(|| end_asked(pod, now));
         let Some(status) = &pod.status else { return };
         let ready = status
             .conditions
@@ -89,7 +92,7 @@ impl PodLedger {
 
     /// A pod was deleted; `pod` is its last state.
     pub fn delete(&mut self, pod: &Pod, now: Timestamp) {
-        self.apply(pod);
+        self.apply(pod, now);
         if let Some(life) = pod.metadata.uid.as_ref().and_then(|uid| self.lives.get_mut(uid)) {
             life.gone = Some(now);
             // Deleted without a grace period: the end and the request are one.
@@ -119,9 +122,13 @@ impl PodLedger {
     }
 }
 
-/// The API server stamps a deleted pod with the time by which it must be gone: the request lies one grace period before.
-fn end_asked(pod: &Pod) -> Option<Timestamp> {
-    let by = pod.metadata.deletion_timestamp.as_ref()?.0;
+/// The API server stamps a deleted pod with the time by which it must be gone: the request lies one grace period before. A pod in
+/// quarantine has no such time yet.
+fn end_asked(pod: &Pod, now: Timestamp) -> Option<Timestamp> {
+    let Some(by) = pod.metadata.deletion_timestamp.as_ref().map(|time| time.0) else {
+        let quarantined = pod.metadata.labels.as_ref()?.get(QUARANTINED_LABEL)?;
+        return (quarantined == "true").then_some(now);
+    };
     let grace = SignedDuration::from_secs(pod.metadata.deletion_grace_period_seconds.unwrap_or(0));
     by.checked_sub(grace).ok()
 }
@@ -148,17 +155,21 @@ mod tests {
         text.parse().unwrap()
     }
 
+    fn now() -> Timestamp {
+        at("2026-11-22T12:00:03Z")
+    }
+
     #[test]
     fn the_end_is_asked_for_one_grace_period_before_the_stamp() {
         let mut ledger = PodLedger::default();
-        ledger.apply(&pod("a", &json!({})));
-        ledger.apply(&pod("b", &json!({})));
+        ledger.apply(&pod("a", &json!({})), now());
+        ledger.apply(&pod("b", &json!({})), now());
         assert_eq!((ledger.serving(), ledger.ending()), (2, 0));
         let ending = pod(
             "a",
             &json!({"deletionTimestamp": "2026-11-22T12:01:30Z", "deletionGracePeriodSeconds": 80}),
         );
-        ledger.apply(&ending);
+        ledger.apply(&ending, now());
         assert_eq!((ledger.serving(), ledger.ending()), (1, 1));
         let confirmed = pod(
             "a",
@@ -173,12 +184,26 @@ mod tests {
     }
 
     #[test]
+    fn the_end_is_asked_for_by_quarantine_long_before_the_deletion() {
+        let mut ledger = PodLedger::default();
+        let labelled = |value: &str| pod("a", &json!({"labels": {QUARANTINED_LABEL: value}}));
+        ledger.apply(&labelled("false"), now());
+        assert_eq!((ledger.serving(), ledger.ending()), (1, 0));
+        let (begin, gone) = (at("2026-11-22T12:01:00Z"), at("2026-11-22T14:00:00Z"));
+        ledger.apply(&labelled("true"), begin);
+        assert_eq!((ledger.serving(), ledger.ending()), (0, 1));
+        ledger.delete(&labelled("true"), gone);
+        let life = ledger.lives().into_iter().next().unwrap();
+        assert_eq!((life.end_asked, life.gone), (Some(begin), Some(gone)));
+    }
+
+    #[test]
     fn a_pod_that_a_relist_no_longer_names_is_gone() {
         let mut ledger = PodLedger::default();
-        ledger.apply(&pod("a", &json!({})));
-        ledger.apply(&pod("b", &json!({})));
+        ledger.apply(&pod("a", &json!({})), now());
+        ledger.apply(&pod("b", &json!({})), now());
         ledger.begin_list();
-        ledger.apply(&pod("b", &json!({})));
+        ledger.apply(&pod("b", &json!({})), now());
         ledger.end_list(at("2026-11-22T12:05:00Z"));
         let gone: Vec<_> = ledger
             .lives()

@@ -65,7 +65,7 @@ impl Drop for PodWatch {
 fn note(ledger: &mut PodLedger, event: watcher::Event<k8s_openapi::api::core::v1::Pod>, now: Timestamp) {
     match event {
         watcher::Event::Init => ledger.begin_list(),
-        watcher::Event::InitApply(pod) | watcher::Event::Apply(pod) => ledger.apply(&pod),
+        watcher::Event::InitApply(pod) | watcher::Event::Apply(pod) => ledger.apply(&pod, now),
         watcher::Event::InitDone => ledger.end_list(now),
         watcher::Event::Delete(pod) => ledger.delete(&pod, now),
     }

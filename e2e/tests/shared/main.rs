@@ -5,5 +5,6 @@ mod by_hand;
 mod chart;
 mod crd;
 mod python;
+mod quarantine;
 mod queues;
 mod scaling;

@@ -9,7 +9,9 @@ use std::collections::VecDeque;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize, Serializer};
 
-use crate::num::{PerKind, rounded};
+use crate::SlotKind;
+use crate::num::{PerKind, ratio, rounded};
+use crate::workers::ENOUGH;
 
 /// Most pod start times that are kept.
 pub(crate) const START_TIMES: usize = 30;
@@ -237,6 +239,13 @@ impl Transient {
 }
 
 impl Memory {
+    /// Mean service time of a kind of task, as the pods report it [s]; `None` until enough tasks have ended. Tasks that run and do not
+    /// end raise it.
+    pub fn service_seconds(&self, kind: SlotKind) -> Option<f64> {
+        let known = self.kinds[kind.index()];
+        (known.completions >= ENOUGH).then(|| ratio(known.busy, known.completions))
+    }
+
     /// Notes the size that the Deployment has now: a change of it, whoever made it, is a step.
     pub(crate) fn note_replicas(&mut self, replicas: u32, now: Timestamp) {
         if let Some(before) = self.replicas.filter(|before| *before != replicas) {

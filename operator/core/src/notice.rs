@@ -22,6 +22,8 @@ pub enum NoticeReason {
     ScaledToZero,
     /// The fleet left zero.
     Activated,
+    /// Pods left their `ReplicaSet` to finish tasks that may outlast their grace period.
+    PodQuarantined,
     /// An annotation holds changes of size back.
     Paused,
     /// No annotation holds them back any more.
@@ -60,6 +62,7 @@ impl NoticeReason {
             Self::ScaledDown => "ScaledDown",
             Self::ScaledToZero => "ScaledToZero",
             Self::Activated => "Activated",
+            Self::PodQuarantined => "PodQuarantined",
             Self::Paused => "Paused",
             Self::Resumed => "Resumed",
             Self::CredentialsRotated => "CredentialsRotated",

@@ -8,7 +8,7 @@ use crate::desired::Desired;
 use crate::memory::Memory;
 use crate::notice::{Notice, NoticeReason};
 use crate::readiness::{Input, Scaling, Truth, Verdict, verdicts};
-use crate::rules::{ensure, hold, queue_rate, scale, size};
+use crate::rules::{ensure, hold, quarantine, queue_rate, scale, size};
 use crate::step::Step;
 use crate::world::{Connection, World};
 
@@ -47,6 +47,19 @@ pub struct Pass {
     pub credential_restart: bool,
 }
 
+impl Plan {
+    /// A step failed before a smaller size was written: what was announced to the victims in the pass before stands, and goes on. Some
+    /// of them may have left by now, for good.
+    pub fn not_scaled_in(&mut self, before: &Memory) {
+        let smaller = |step: &Step| matches!(step, Step::Scale { from, to, .. } if to < from);
+        if self.steps.iter().any(smaller) {
+            self.memory.scale_in.clone_from(&before.scale_in);
+            self.memory.desired = before.desired;
+            self.replicas = before.desired.unwrap_or(self.replicas);
+        }
+    }
+}
+
 /// Plans one pass.
 pub fn plan(desired: &Desired, world: &World, memory: &Memory, pass: Pass, now: Timestamp) -> Plan {
     let sized = hold::hold(desired, world, size::size(desired, world, memory, now));
@@ -77,6 +90,10 @@ pub fn plan(desired: &Desired, world: &World, memory: &Memory, pass: Pass, now: 
             }
         }
         Some(_) | None => {}
+    }
+    steps.extend(quarantine::tend(world, remembered.scale_in.as_ref(), now));
+    if quarantine::waits(world) {
+        next = next.min(WAITING);
     }
     let (limits, conflicts) = queue_rate::queue_rate(desired, world);
     let replicas = remembered.desired.unwrap_or(sized.replicas);
@@ -154,8 +171,10 @@ fn observed_notices(desired: &Desired, world: &World, memory: &Memory, decision:
         }
     }
     if let Seen::Known(pods) = &world.pods {
+        // In quarantine a task has all the time it needs.
         let oldest = pods
             .iter()
+            .filter(|pod| !pod.quarantined())
             .filter_map(|pod| match &pod.report {
                 Seen::Known(report) => report.oldest_task,
                 Seen::Unknown { .. } => None,

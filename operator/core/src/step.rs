@@ -1,8 +1,10 @@
 //! The steps of a plan. Each is idempotent and carries its precondition; they run in order and stop at the first failure.
 //!
 //! The order: the Secret that pods mount, then the Deployment, then its budget, then marks on pods, then the size. So a pod
-//! never waits for a Secret that comes later, and no size is lowered before its victims are named. Limits of queues come last: they are
-//! the server's business, and its refusal must not hold up the pods.
+//! never waits for a Secret that comes later, and no size is lowered before its victims are named. A victim that leaves by quarantine
+//! is drained first and relabelled then: a pod that cannot be told to drain stays where it is. What is left to do for pods in
+//! quarantine comes after the size. Limits of queues come last: they are the server's business, and its refusal must not hold up the
+//! pods.
 
 /// One write.
 #[derive(Clone, Debug, PartialEq)]
@@ -24,6 +26,31 @@ pub enum Step {
         uid: String,
         /// Becomes a victim (true), or is one no more.
         victim: bool,
+    },
+    /// Tell a pod to take no new task, for good. To ask twice changes nothing.
+    Drain {
+        /// Pod.
+        name: String,
+        /// Precondition.
+        uid: String,
+    },
+    /// Take a pod out of its `ReplicaSet` by its label, and make the fleet its owner.
+    Quarantine {
+        /// Pod.
+        name: String,
+        /// Precondition.
+        uid: String,
+        /// The fleet becomes its controller: only once its `ReplicaSet` is that no more, as a pod has one controller.
+        controller: bool,
+        /// What for, when it leaves; `None` once it is out.
+        why: Option<String>,
+    },
+    /// Delete a pod in quarantine that has nothing left to do.
+    DeletePod {
+        /// Pod.
+        name: String,
+        /// Precondition.
+        uid: String,
     },
     /// Set the Deployment's replicas.
     Scale {

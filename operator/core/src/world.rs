@@ -137,6 +137,8 @@ pub struct PodView {
     pub finished: bool,
     /// `pod-deletion-cost` as an annotation.
     pub deletion_cost: Option<i32>,
+    /// Whether it left its `ReplicaSet` to drain without a deadline.
+    pub quarantine: Quarantine,
     /// Why it does not run, from the kubelet or the scheduler.
     pub trouble: Option<Trouble>,
     /// CPU limit, else request, of the worker container, in cores.
@@ -160,8 +162,38 @@ impl PodView {
 
     /// It counts toward the size of the fleet.
     pub fn serves(&self) -> bool {
-        !self.deleting && !self.finished
+        !self.deleting && !self.finished && !self.quarantined()
     }
+
+    /// It left its `ReplicaSet`, or is about to: it costs, and is no capacity.
+    pub fn quarantined(&self) -> bool {
+        self.quarantine != Quarantine::No
+    }
+
+    /// What it says by its `WorkerControl`, the one source that can also be told to drain.
+    pub fn control(&self) -> Option<&WorkerReport> {
+        self.report
+            .known()
+            .filter(|report| report.source == Source::WorkerControl)
+    }
+
+    /// It says by its `WorkerControl` that it takes no new task.
+    pub fn drains(&self) -> bool {
+        self.control().is_some_and(|report| report.draining)
+    }
+}
+
+/// How far a pod is on its way out of its `ReplicaSet`. The labels and owners of the pod are the only record of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Quarantine {
+    /// A member like any other.
+    No,
+    /// It carries the label, and its `ReplicaSet` has not let go of it yet.
+    Leaving,
+    /// Its `ReplicaSet` has let go of it; nobody is its controller.
+    Free,
+    /// The fleet is its controller.
+    Kept,
 }
 
 /// Why a pod does not run.
@@ -195,6 +227,8 @@ pub struct WorkerReport {
     pub oldest_task: Option<SignedDuration>,
     /// It takes no new task.
     pub draining: bool,
+    /// Nothing is left since then: no task runs and no open poll may bring one.
+    pub drained: bool,
     /// It re-reads its credential files.
     pub reloads_credentials: bool,
     /// Queues whose poll has come back at least once.

@@ -5,6 +5,7 @@
 pub mod apply;
 pub mod client;
 pub mod conditions;
+pub mod delete;
 pub mod errors;
 pub mod events;
 pub mod managed_fields;

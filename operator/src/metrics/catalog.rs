@@ -213,7 +213,7 @@ pub const ALL: &[Entry] = &[
         "temporal_fleet_worker_pods",
         Kind::Gauge,
         &["worker_namespace", "worker", "state"],
-        "Pods by state.",
+        "Pods by state: Serving; Draining, asked to end; Quarantined, no part of the size any more and with all the time their tasks need.",
     ),
     entry(
         "temporal_fleet_worker_drains_total",

@@ -98,7 +98,7 @@ impl Buckets {
 #[cfg(test)]
 mod tests {
     use fleet_autoscale::{PodReport, Seen};
-    use fleet_core::{Source, WorkerReport};
+    use fleet_core::{Quarantine, Source, WorkerReport};
     use jiff::Timestamp;
 
     use super::*;
@@ -126,6 +126,7 @@ mod tests {
             },
             oldest_task: None,
             draining: false,
+            drained: false,
             reloads_credentials: true,
             polled: Vec::new(),
         });
@@ -137,6 +138,7 @@ mod tests {
             deleting: false,
             finished: false,
             deletion_cost: None,
+            quarantine: Quarantine::No,
             trouble: None,
             cpu_capacity: None,
             report: report.map_or_else(|| Seen::unknown("silent"), Seen::Known),

@@ -6,21 +6,21 @@ use std::time::Duration;
 use fleet_autoscale::{LatencyHistogram, PodReport, SlotKind, SlotReport, TaskType};
 use fleet_core::{Queue, Source, WorkerReport};
 use fleet_proto::v1::worker_control_client::WorkerControlClient;
-use fleet_proto::v1::{self, ReportRequest, ReportResponse};
+use fleet_proto::v1::{self, DrainRequest, ReportRequest, ReportResponse};
 use jiff::{SignedDuration, Timestamp};
 use tonic::metadata::{Ascii, MetadataValue};
 use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint};
-use tonic::{Code, Request};
+use tonic::{Code, Request, Status};
 
 use crate::control_secret::ControlCredentials;
 
-/// Longest time for one report, connecting included.
+/// Longest time for one call, connecting included.
 pub const DEADLINE: Duration = Duration::from_secs(2);
 
 /// Longest report that is read, in bytes: a pod is no reason to run out of memory.
 const LONGEST_REPORT: usize = 1024 * 1024;
 
-/// Why a pod did not report.
+/// Why a pod did not answer.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// No connection: refused, filtered, not there yet.
@@ -34,7 +34,7 @@ pub enum Error {
     #[error("the pod refused the fleet's token")]
     Refused,
     /// It took too long.
-    #[error("no report within {} s", DEADLINE.as_secs())]
+    #[error("no answer within {} s", DEADLINE.as_secs())]
     Deadline,
     /// It answered with an error.
     #[error("the pod answered {0:?}")]
@@ -76,19 +76,39 @@ impl Line {
 
     /// Asks the pod for a report, stamped with the time `now` on this side.
     pub async fn report(&self, now: Timestamp) -> Result<WorkerReport, Error> {
-        let mut request = Request::new(ReportRequest {});
-        request.metadata_mut().insert("authorization", self.token.clone());
+        let request = self.request(ReportRequest {});
         let mut client = self.client.clone();
         match tokio::time::timeout(DEADLINE, client.report(request)).await {
             Err(_) => Err(Error::Deadline),
             Ok(Ok(response)) => Ok(worker_report(response.into_inner(), now)),
-            Ok(Err(status)) => Err(match status.code() {
-                Code::Unauthenticated | Code::PermissionDenied => Error::Refused,
-                Code::Unavailable | Code::Unknown => Error::Connect,
-                Code::DeadlineExceeded | Code::Cancelled => Error::Deadline,
-                code => Error::Status(code),
-            }),
+            Ok(Err(status)) => Err(refusal(&status)),
         }
+    }
+
+    /// Tells the pod to take no new task, for good. How far it gets its reports tell.
+    pub async fn drain(&self) -> Result<(), Error> {
+        let request = self.request(DrainRequest {});
+        let mut client = self.client.clone();
+        match tokio::time::timeout(DEADLINE, client.drain(request)).await {
+            Err(_) => Err(Error::Deadline),
+            Ok(Ok(_)) => Ok(()),
+            Ok(Err(status)) => Err(refusal(&status)),
+        }
+    }
+
+    fn request<T>(&self, message: T) -> Request<T> {
+        let mut request = Request::new(message);
+        request.metadata_mut().insert("authorization", self.token.clone());
+        request
+    }
+}
+
+fn refusal(status: &Status) -> Error {
+    match status.code() {
+        Code::Unauthenticated | Code::PermissionDenied => Error::Refused,
+        Code::Unavailable | Code::Unknown => Error::Connect,
+        Code::DeadlineExceeded | Code::Cancelled => Error::Deadline,
+        code => Error::Status(code),
     }
 }
 
@@ -105,7 +125,7 @@ fn worker_report(response: ReportResponse, now: Timestamp) -> WorkerReport {
         inflight,
         resources,
         reloads_credentials,
-        drain: _,
+        drain,
     } = response;
     let started = now.checked_sub(milliseconds(uptime_ms)).unwrap_or(now);
     let polled = queues
@@ -143,6 +163,7 @@ fn worker_report(response: ReportResponse, now: Timestamp) -> WorkerReport {
         },
         oldest_task: inflight.iter().map(|task| task.age_ms).max().map(milliseconds),
         draining,
+        drained: drain.is_some_and(|progress| progress.drained),
         reloads_credentials,
         polled,
     }

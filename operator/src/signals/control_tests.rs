@@ -39,8 +39,12 @@ impl WorkerControl for Pod {
         Err(Status::unimplemented("a pod of an earlier version"))
     }
 
-    async fn drain(&self, _: Request<DrainRequest>) -> Result<Response<DrainResponse>, Status> {
-        Err(Status::unimplemented("a pod of an earlier version"))
+    async fn drain(&self, request: Request<DrainRequest>) -> Result<Response<DrainResponse>, Status> {
+        let wanted = format!("Bearer {}", self.token);
+        match request.metadata().get("authorization") {
+            Some(token) if token == wanted.as_str() => Ok(Response::new(DrainResponse::default())),
+            _ => Err(Status::unauthenticated("no")),
+        }
     }
 }
 
@@ -171,10 +175,11 @@ async fn a_pod_of_the_fleet_reports_in_the_planners_terms() {
         pod,
         oldest_task,
         draining,
+        drained,
         reloads_credentials,
         polled,
     } = report;
-    assert!(draining && reloads_credentials);
+    assert!(draining && !drained && reloads_credentials);
     assert_eq!(source, Source::WorkerControl);
     assert_eq!(oldest_task, Some(SignedDuration::from_secs(9)));
     let names: Vec<&str> = polled.iter().map(|queue| queue.name.as_str()).collect();
@@ -199,6 +204,40 @@ async fn a_pod_of_the_fleet_reports_in_the_planners_terms() {
         "a histogram that does not fit its bounds is left out"
     );
     assert_eq!(pod.schedule_to_start[0].bounds_seconds, [0.1, 5.0]);
+}
+
+#[tokio::test]
+async fn a_pod_takes_the_order_to_drain_and_tells_when_it_is_done() {
+    let (secret, credentials) = secret();
+    let drain = v1::DrainProgress {
+        drained: true,
+        ..v1::DrainProgress::default()
+    };
+    let pod = Pod {
+        token: credentials.token.clone(),
+        answer: ReportResponse {
+            drain: Some(drain),
+            ..answer()
+        },
+        silent: false,
+    };
+    let address = serve(pod, &secret).await;
+    let line = Line::to(address, &credentials).unwrap();
+    line.drain().await.unwrap();
+    assert!(line.report(now()).await.unwrap().drained);
+}
+
+#[tokio::test]
+async fn the_order_to_drain_needs_the_fleets_token() {
+    let (secret, credentials) = secret();
+    let pod = Pod {
+        token: "older".into(),
+        answer: answer(),
+        silent: false,
+    };
+    let address = serve(pod, &secret).await;
+    let error = Line::to(address, &credentials).unwrap().drain().await.unwrap_err();
+    assert!(matches!(error, Error::Refused), "{error:?}");
 }
 
 #[tokio::test]

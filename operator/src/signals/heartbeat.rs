@@ -83,6 +83,7 @@ impl Heartbeats {
             pod: report,
             oldest_task: None,
             draining,
+            drained: false,
             reloads_credentials: false,
             polled: Vec::new(),
         })

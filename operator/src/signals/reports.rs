@@ -84,6 +84,16 @@ impl Reports {
         (latest, silent && ready)
     }
 
+    /// Tells a pod that has reported to take no new task. What it reported before counts no more: its next report tells of the drain.
+    pub async fn drain(&self, uid: &str) -> Result<(), Error> {
+        let line = self.lock().get(uid).map(|entry| entry.line.clone());
+        let drained = line.ok_or(Error::Connect)?.drain().await;
+        if let Some(entry) = self.lock().get_mut(uid) {
+            entry.latest = Seen::unknown("it was told to drain and has not reported since");
+        }
+        drained
+    }
+
     fn line(&self, uid: &str, ip: IpAddr, credentials: &ControlCredentials) -> Result<Known, Error> {
         let entries = self.lock();
         if let Some(entry) = entries

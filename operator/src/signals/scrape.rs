@@ -142,6 +142,7 @@ fn read(page: &str, started: Timestamp, now: Timestamp) -> Result<WorkerReport, 
         pod,
         oldest_task: None,
         draining: false,
+        drained: false,
         reloads_credentials: false,
         polled,
     })

@@ -10,6 +10,7 @@ use jiff::Timestamp;
 use k8s_openapi::api::core::v1::{Pod, Secret};
 use kube::ResourceExt;
 
+use super::control;
 use super::heartbeat::{Heartbeats, Place};
 use super::reports::Reports;
 use super::scrape::Scrapes;
@@ -41,6 +42,11 @@ impl Sources {
             scrapes: Scrapes::default(),
             heartbeats: Heartbeats::new(observatory),
         }
+    }
+
+    /// Tells a pod that reports by `WorkerControl` to take no new task. No other source can.
+    pub async fn drain(&self, uid: &str) -> Result<(), control::Error> {
+        self.reports.drain(uid).await
     }
 
     /// What the pod reports, by the best source it has, and whether it looks like an image that never serves `WorkerControl`.

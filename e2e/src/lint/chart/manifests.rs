@@ -38,7 +38,7 @@ const USED: &[(&str, &str, &[&str])] = &[
         "poddisruptionbudgets",
         &["create", "get", "list", "patch", "watch"],
     ),
-    ("", "pods", &["list", "patch", "watch"]),
+    ("", "pods", &["delete", "list", "patch", "watch"]),
     ("", "secrets", &["create", "get", "patch"]),
     ("events.k8s.io", "events", &["create"]),
     ("metrics.k8s.io", "pods", &["list"]),

@@ -3,6 +3,7 @@
 pub mod credentials;
 pub mod ensure;
 pub mod hold;
+pub mod quarantine;
 pub mod queue_rate;
 pub mod scale;
 pub mod size;

@@ -1,5 +1,7 @@
 //! From the size decided to writes: out at once; in by two writes, the victims' deletion cost first and the replicas when our
-//! own watch shows it for a second, with the work in the pods read again in between.
+//! own watch shows it for a second, with the work in the pods read again in between. A victim whose work may outlast its grace period
+//! leaves by quarantine before the replicas are lowered, and they are lowered only once its `ReplicaSet` has let go of it: as long as it
+//! has not, it may take that pod for its own and end it.
 
 use jiff::{SignedDuration, Timestamp};
 
@@ -7,9 +9,9 @@ use crate::autoscale::Seen;
 use crate::desired::Desired;
 use crate::memory::{Memory, ScaleIn};
 use crate::rules::size::{Shrink, Sized};
-use crate::rules::victims;
+use crate::rules::{quarantine, victims};
 use crate::step::{Step, Why};
-use crate::world::{DeploymentView, PodView, World};
+use crate::world::{DeploymentView, PodView, Quarantine, World};
 
 /// Deletion cost of a victim; all others stay at the implicit 0.
 pub const VICTIM_COST: i32 = -100;
@@ -60,18 +62,32 @@ pub fn scale(
     }
     if let Some((chosen, marked)) = under_way(desired, world, memory, sized, view, pods) {
         let mut steps = marks(pods, &chosen.victims);
-        let since = if marked { chosen.marked.or(Some(now)) } else { None };
+        // Of two pods with the mark the ReplicaSet may take either.
+        let alone = !pods
+            .iter()
+            .any(|pod| pod.serves() && pod.deletion_cost == Some(VICTIM_COST) && !chosen.victims.contains(&pod.uid));
+        let since = if marked && alone {
+            chosen.marked.or(Some(now))
+        } else {
+            None
+        };
         let settled = since.is_some_and(|since| now.duration_since(since) >= SETTLE);
         if settled && steps.is_empty() {
-            let why = Why {
-                reason: chosen.reason.clone(),
-                message: chosen.message.clone(),
-            };
-            return Scaling {
-                steps: vec![to(chosen.to, Some(why))],
-                desired: chosen.to,
-                ..Scaling::default()
-            };
+            match leaving(pods, &chosen.victims, desired, sized) {
+                Leaving::Nobody => {
+                    let why = Why {
+                        reason: chosen.reason.clone(),
+                        message: chosen.message.clone(),
+                    };
+                    return Scaling {
+                        steps: vec![to(chosen.to, Some(why))],
+                        desired: chosen.to,
+                        ..Scaling::default()
+                    };
+                }
+                Leaving::Begin(writes) => steps = writes,
+                Leaving::Wait => {}
+            }
         }
         steps.extend(take_back(pods, &chosen.victims));
         let scale_in = Some(ScaleIn {
@@ -97,6 +113,38 @@ pub fn scale(
     }
 }
 
+/// How far the victims are that leave by quarantine.
+enum Leaving {
+    /// None of them, or all are out.
+    Nobody,
+    /// These begin now.
+    Begin(Vec<Step>),
+    /// Some are on their way.
+    Wait,
+}
+
+fn leaving(pods: &[PodView], victims: &[String], desired: &Desired, sized: &Sized) -> Leaving {
+    let mut begin = Vec::new();
+    let mut wait = false;
+    for pod in pods.iter().filter(|pod| victims.contains(&pod.uid) && !pod.deleting) {
+        // One that drains already is taken out as well; that is not begun here.
+        wait |= pod.quarantine == Quarantine::Leaving || (pod.serves() && pod.drains());
+        if pod.serves()
+            && !pod.drains()
+            && let Some(why) = quarantine::needed(pod, desired.graceful, &sized.autoscale)
+        {
+            begin.extend(quarantine::leave(pod, why));
+        }
+    }
+    if !begin.is_empty() {
+        Leaving::Begin(begin)
+    } else if wait {
+        Leaving::Wait
+    } else {
+        Leaving::Nobody
+    }
+}
+
 /// The scale-in to go on with, or a new one; and whether all its victims carry the mark. `None` while nobody may go.
 fn under_way(
     desired: &Desired,
@@ -110,20 +158,13 @@ fn under_way(
     if !known || view.rolling() || victims::busy_and_unready(pods) {
         return None;
     }
-    let serving = |uid: &String| pods.iter().find(|pod| &pod.uid == uid && pod.serves());
-    if let Some(pending) = &memory.scale_in {
-        // Between the two writes the law may say "keep" (it steps at intervals): only a need for more pods, a doubt or a pause ends
-        // what was announced. Zero needs its own word again, as a task may have come.
-        let keeps = matches!(sized.shrink, Shrink::Keep | Shrink::ByLaw) && sized.replicas == view.replicas;
-        let still = sized.replicas < view.replicas || (keeps && pending.to > 0 && sized.holds_no_doubt());
-        let victims = pending.victims.iter().filter_map(serving).collect::<Vec<_>>();
-        let complete =
-            victims.len() == pending.victims.len() && view.replicas as usize == pending.to as usize + victims.len();
-        let fit = victims::choose(pods, pods.len(), desired.graceful);
-        if still && complete && pending.victims.iter().all(|uid| fit.contains(uid)) {
-            let marked = victims.iter().all(|pod| pod.deletion_cost == Some(VICTIM_COST));
-            return Some((pending.clone(), marked));
-        }
+    if let Some(pending) = memory
+        .scale_in
+        .as_ref()
+        .filter(|pending| stands(pending, sized, view, pods))
+    {
+        let marked = members(pods, &pending.victims).all(|pod| pod.deletion_cost == Some(VICTIM_COST));
+        return Some((pending.clone(), marked));
     }
     if sized.replicas >= view.replicas || !matches!(sized.shrink, Shrink::ByLaw | Shrink::ByHand) {
         return None;
@@ -141,14 +182,12 @@ fn under_way(
         };
         return Some((chosen, true));
     }
-    let victims = victims::choose(pods, wanted, desired.graceful);
+    let long = |pod: &PodView| quarantine::needed(pod, desired.graceful, &sized.autoscale).is_some();
+    let victims = victims::choose(pods, wanted, long);
     if victims.is_empty() {
         return None;
     }
-    let marked = pods
-        .iter()
-        .filter(|pod| victims.contains(&pod.uid))
-        .all(|pod| pod.deletion_cost == Some(VICTIM_COST));
+    let marked = members(pods, &victims).all(|pod| pod.deletion_cost == Some(VICTIM_COST));
     let chosen = ScaleIn {
         to: view.replicas - victims.len() as u32,
         victims,
@@ -159,9 +198,44 @@ fn under_way(
     Some((chosen, marked))
 }
 
+/// Whether a scale-in that was announced may go on: it is still wanted, its victims are still there or in quarantine, and lowering the
+/// replicas would end nobody else.
+fn stands(pending: &ScaleIn, sized: &Sized, view: &DeploymentView, pods: &[PodView]) -> bool {
+    // Between the two writes the law may say "keep" (it steps at intervals): only a need for more pods, a doubt or a pause ends
+    // what was announced. Zero needs its own word again, as a task may have come.
+    let keeps = matches!(sized.shrink, Shrink::Keep | Shrink::ByLaw) && sized.replicas == view.replicas;
+    let wanted = sized.replicas < view.replicas || (keeps && pending.to > 0 && sized.holds_no_doubt());
+    let staying = members(pods, &pending.victims).count();
+    let away = pods
+        .iter()
+        .filter(|pod| pod.quarantined() && pending.victims.contains(&pod.uid))
+        .count();
+    // Without victims nobody goes: there were fewer pods than asked for.
+    let step = view.replicas.saturating_sub(pending.to) as usize;
+    let complete = staying + away == pending.victims.len()
+        && step > 0
+        && (pending.victims.is_empty() || step == pending.victims.len());
+    // A victim that has fallen silent may have been given work; a person who asks for a size gets it all the same.
+    let readable = |pod: &PodView| pod.report.is_known() || pod.ready.is_none() || pod.never_reported;
+    let read_again = sized.shrink == Shrink::ByHand || members(pods, &pending.victims).all(readable);
+    // In the place of a pod in quarantine its ReplicaSet makes another, and ends it first as long as it is not Ready.
+    let serving = pods.iter().filter(|pod| pod.serves()).count();
+    let fresh = pods
+        .iter()
+        .filter(|pod| pod.serves() && pod.ready.is_none() && !pending.victims.contains(&pod.uid))
+        .count();
+    let ends_nobody_else = serving.saturating_sub(pending.to as usize) <= staying + fresh;
+    wanted && complete && read_again && ends_nobody_else
+}
+
+/// The victims that are still in their `ReplicaSet`.
+fn members<'a>(pods: &'a [PodView], victims: &'a [String]) -> impl Iterator<Item = &'a PodView> {
+    pods.iter().filter(|pod| pod.serves() && victims.contains(&pod.uid))
+}
+
 fn marks(pods: &[PodView], victims: &[String]) -> Vec<Step> {
-    pods.iter()
-        .filter(|pod| victims.contains(&pod.uid) && pod.deletion_cost != Some(VICTIM_COST))
+    members(pods, victims)
+        .filter(|pod| pod.deletion_cost != Some(VICTIM_COST))
         .map(|pod| Step::MarkPod {
             name: pod.name.clone(),
             uid: pod.uid.clone(),
@@ -170,9 +244,11 @@ fn marks(pods: &[PodView], victims: &[String]) -> Vec<Step> {
         .collect()
 }
 
+/// One that was told to drain keeps its mark: by that it is known as ours to take out.
 fn take_back(pods: &[PodView], victims: &[String]) -> Vec<Step> {
     pods.iter()
-        .filter(|pod| pod.serves() && pod.deletion_cost == Some(VICTIM_COST) && !victims.contains(&pod.uid))
+        .filter(|pod| pod.serves() && pod.deletion_cost == Some(VICTIM_COST))
+        .filter(|pod| !victims.contains(&pod.uid) && !pod.drains())
         .map(|pod| Step::MarkPod {
             name: pod.name.clone(),
             uid: pod.uid.clone(),

@@ -265,7 +265,7 @@ fn pod_sample(pod: &PodView) -> PodSample {
         Seen::Known(report) => report.draining,
         Seen::Unknown { .. } => false,
     };
-    let phase = if pod.deleting || draining {
+    let phase = if pod.deleting || draining || pod.quarantined() {
         PodPhase::Draining
     } else if pod.ready.is_some() {
         PodPhase::Ready

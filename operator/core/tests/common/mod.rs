@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use fleet_core::autoscale::{PodReport, Policy, Seen, SlotKind, SlotReport, TaskType};
 use fleet_core::rules::scale::VICTIM_COST;
 use fleet_core::{
-    Child, ChildView, Connection, DeploymentView, Desired, Pause, PodView, Queue, QueueStats, QueueView, RateLimit,
-    Size, Source, Step, WorkerReport, World,
+    Child, ChildView, Connection, DeploymentView, Desired, Pause, PodView, Quarantine, Queue, QueueStats, QueueView,
+    RateLimit, Size, Source, Step, WorkerReport, World,
 };
 use jiff::{SignedDuration, Timestamp};
 
@@ -59,6 +59,10 @@ pub(crate) struct Cluster {
     pub applied_hash: String,
     version: u64,
     next_pod: u64,
+    /// A pod that the `ReplicaSet` makes in the place of another is Ready at once.
+    pub quick: bool,
+    /// UIDs of pods that ended while they ran something.
+    pub cut_off: Vec<String>,
 }
 
 impl Cluster {
@@ -86,6 +90,8 @@ impl Cluster {
             applied_hash: String::new(),
             version: 1,
             next_pod: 0,
+            quick: false,
+            cut_off: Vec::new(),
         }
     }
 
@@ -166,6 +172,38 @@ impl Cluster {
                     .ok_or("pod is gone")?;
                 pod.deletion_cost = victim.then_some(VICTIM_COST);
             }
+            Step::Drain { name: _, uid } => {
+                let pod = self
+                    .pods()
+                    .iter_mut()
+                    .find(|pod| &pod.uid == uid)
+                    .ok_or("pod is gone")?;
+                let Seen::Known(report) = &mut pod.report else {
+                    return Err("the pod does not answer".into());
+                };
+                report.draining = true;
+                report.drained = report.pod.slots.iter().all(|slot| slot.used == 0);
+            }
+            Step::Quarantine {
+                name: _,
+                uid,
+                controller,
+                why: _,
+            } => {
+                let pod = self
+                    .pods()
+                    .iter_mut()
+                    .find(|pod| &pod.uid == uid)
+                    .ok_or("pod is gone")?;
+                pod.deletion_cost = None;
+                pod.quarantine = match (*controller, pod.quarantine) {
+                    (true, Quarantine::Free | Quarantine::Kept) => Quarantine::Kept,
+                    (true, _) => return Err("only one controller is allowed".into()),
+                    (false, Quarantine::No) => Quarantine::Leaving,
+                    (false, stage) => stage,
+                };
+            }
+            Step::DeletePod { name: _, uid } => self.end(|pod| &pod.uid == uid),
             Step::Scale {
                 from,
                 to,
@@ -192,18 +230,24 @@ impl Cluster {
     }
 
     /// The Deployment controller: as many pods as asked for, victims by readiness and deletion cost.
-    fn settle(&mut self, now: Timestamp) {
+    pub(crate) fn settle(&mut self, now: Timestamp) {
         let wanted = self.deployment().replicas as usize;
-        while self.pods().len() < wanted {
+        let replaces = self.let_go();
+        let quick = self.quick || !replaces;
+        let member = |pod: &PodView| !pod.quarantined();
+        while self.pods().iter().filter(|pod| member(pod)).count() < wanted {
             let n = self.next_pod;
             self.next_pod += 1;
-            let pod = a_pod(&format!("uid-{n}"), now);
+            let mut pod = a_pod(&format!("uid-{n}"), now);
+            pod.ready = pod.ready.filter(|_| quick);
             self.pods().push(pod);
         }
         self.pods()
             .sort_by_key(|pod| (pod.ready.is_some(), pod.deletion_cost.unwrap_or(0)));
-        let extra = self.pods().len() - wanted;
-        self.pods().drain(..extra);
+        let all = self.pods().iter().filter(|pod| member(pod));
+        let extra: Vec<String> = all.map(|pod| pod.uid.clone()).collect();
+        let extra = &extra[..extra.len() - wanted];
+        self.end(|pod| extra.contains(&pod.uid));
         let view = self.deployment();
         view.current = wanted as u32;
         view.updated = wanted as u32;
@@ -217,6 +261,23 @@ impl Cluster {
         for queue in &mut self.world.queues {
             queue.pollers = Seen::Known(std::clone::Clone::clone(&identities));
         }
+    }
+
+    /// The `ReplicaSet` lets go of pods that carry the label of quarantine. True if there was one.
+    fn let_go(&mut self) -> bool {
+        let mut any = false;
+        for pod in self.pods().iter_mut().filter(|pod| pod.quarantine == Quarantine::Leaving) {
+            pod.quarantine = Quarantine::Free;
+            any = true;
+        }
+        any
+    }
+
+    /// Ends pods, and notes those that ran something.
+    fn end(&mut self, goes: impl Fn(&PodView) -> bool) {
+        let gone: Vec<PodView> = self.pods().extract_if(.., |pod| goes(pod)).collect();
+        let busy = gone.into_iter().filter(|pod| pod.busy() != Some(0));
+        self.cut_off.extend(busy.map(|pod| pod.uid));
     }
 
     /// Sets what runs in a pod.
@@ -240,6 +301,7 @@ pub(crate) fn a_pod(uid: &str, now: Timestamp) -> PodView {
         deleting: false,
         finished: false,
         deletion_cost: None,
+        quarantine: Quarantine::No,
         trouble: None,
         cpu_capacity: Some(0.5),
         report: Seen::Known(WorkerReport {
@@ -260,6 +322,7 @@ pub(crate) fn a_pod(uid: &str, now: Timestamp) -> PodView {
             },
             oldest_task: None,
             draining: false,
+            drained: false,
             reloads_credentials: true,
             polled: vec![activity_queue()],
         }),

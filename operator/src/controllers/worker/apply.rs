@@ -4,19 +4,20 @@ use fleet_core::{Notice, NoticeReason, Plan, Step, TaskType, Why};
 use fleet_crds::{TemporalWorker, names};
 use fleet_temporal::{Endpoint, QueueLimit};
 use k8s_openapi::api::apps::v1::Deployment;
-use k8s_openapi::api::core::v1::{Pod, Secret};
+use k8s_openapi::api::core::v1::Secret;
 use k8s_openapi::api::policy::v1::PodDisruptionBudget;
 use kube::{Api, ResourceExt};
 use serde_json::json;
 
 use crate::context::Context;
 use crate::control_secret;
-use crate::k8s::apply::{Precondition, Rendered, apply, apply_part, apply_scale};
+use crate::k8s::apply::{Precondition, Rendered, apply, apply_scale};
 use crate::k8s::{Error as CallError, read};
 use crate::render::Fleet;
+use crate::signals::control;
 
-use super::pods;
 use super::validate::Valid;
+use super::victims;
 
 /// What became of a plan.
 #[derive(Debug, Default)]
@@ -27,8 +28,9 @@ pub struct Applied {
     pub steps: usize,
     /// The first failure; the steps after it were not tried.
     pub failure: Option<Error>,
-    /// Rate limits that the server did not take. They fail no pass: the fleet works without them, and the next pass tries again.
-    pub refused: Vec<Notice>,
+    /// What the steps themselves have to say: pods that left by quarantine, and rate limits that the server did not take. The latter fail
+    /// no pass: the fleet works without them, and the next pass tries again.
+    pub notices: Vec<Notice>,
 }
 
 /// A step that failed.
@@ -51,6 +53,14 @@ pub enum Error {
         /// What the server said.
         source: fleet_temporal::Error,
     },
+    /// A pod did not take the order to drain.
+    #[error("failed to drain Pod {pod}")]
+    Drain {
+        /// The pod.
+        pod: String,
+        /// What it said, or that it did not answer.
+        source: control::Error,
+    },
     /// The certificate of `WorkerControl` could not be made.
     #[error("failed to make the WorkerControl certificate: {0}")]
     Certificate(String),
@@ -67,6 +77,7 @@ pub async fn apply_plan(ctx: &Context, fleet: &Fleet<'_>, valid: &Valid, endpoin
         applied.failure = Some(error);
         return applied;
     }
+    let mut left = Vec::new();
     for step in &plan.steps {
         match one(ctx, fleet, valid, endpoint, step).await {
             Ok(()) => applied.steps += 1,
@@ -74,22 +85,30 @@ pub async fn apply_plan(ctx: &Context, fleet: &Fleet<'_>, valid: &Valid, endpoin
                 let message =
                     format!("the rate limit of task queue {queue} is not set (Temporal 1.29 or newer can): {source}");
                 let notice = Notice::warning(NoticeReason::TaskQueueRateRefused, message);
-                applied.refused.push(notice);
+                applied.notices.push(notice);
             }
             Err(error) => {
                 applied.failure = Some(error);
-                return applied;
+                break;
             }
         }
-        if let Step::Scale {
-            from,
-            to,
-            why: Some(why),
-            ..
-        } = step
-        {
-            applied.scaled = Some((*from, *to, why.clone()));
+        match step {
+            Step::Scale {
+                from,
+                to,
+                why: Some(why),
+                ..
+            } => applied.scaled = Some((*from, *to, why.clone())),
+            Step::Quarantine {
+                name, why: Some(why), ..
+            } => left.push(format!("pod {name} {why}")),
+            _ => {}
         }
+    }
+    // One event for all of them: of each reason one a minute is published.
+    if !left.is_empty() {
+        let notice = Notice::normal(NoticeReason::PodQuarantined, left.join("; "));
+        applied.notices.push(notice);
     }
     applied
 }
@@ -137,26 +156,21 @@ async fn one(ctx: &Context, fleet: &Fleet<'_>, valid: &Valid, endpoint: &Endpoin
             )
             .await?;
         }
-        Step::MarkPod { name: pod, uid, victim } => {
-            let api: Api<Pod> = Api::namespaced(ctx.client(), &namespace);
-            let cost = victim.then(pods::victim_cost);
-            let annotations = match cost {
-                Some(cost) => json!({ names::ANNOTATION_POD_DELETION_COST: cost }),
-                None => json!({}),
-            };
-            let fields = json!({"metadata": {"annotations": annotations}});
-            let same = Precondition {
-                uid: Some(uid.clone()),
-                resource_version: None,
-            };
-            match apply_part(&ctx.cluster, &api, names::MANAGER_CHILDREN, pod, &fields, &same).await {
-                // It went meanwhile: there is nothing to mark.
-                Err(error) if error.class() == fleet_core::Class::Conflict || error.is_not_found() => {}
-                other => {
-                    other?;
-                }
-            }
+        Step::MarkPod { name: pod, uid, victim } => victims::mark(ctx, &namespace, pod, uid, *victim).await?,
+        Step::Drain { name: pod, uid } => {
+            let drained = ctx.sources.drain(uid).await;
+            drained.map_err(|source| Error::Drain {
+                pod: pod.clone(),
+                source,
+            })?;
         }
+        Step::Quarantine {
+            name: pod,
+            uid,
+            controller,
+            why: _,
+        } => victims::take_out(ctx, worker, pod, uid, *controller).await?,
+        Step::DeletePod { name: pod, uid } => victims::delete(ctx, &namespace, pod, uid).await?,
         Step::Scale {
             from,
             to,

@@ -1,7 +1,7 @@
 //! The gauges of one fleet, from one pass. Pure. What is not known has no series: missing is not zero.
 
 use fleet_autoscale::Seen;
-use fleet_core::{ConditionType, Size, Truth};
+use fleet_core::{ConditionType, PodView, Size, Truth};
 use fleet_crds::TemporalWorkerStatus;
 use kube::ResourceExt;
 
@@ -69,23 +69,32 @@ pub fn gauges(pass: &Pass, status: &TemporalWorkerStatus, size: Option<&Size>) -
     }
     if let Some(world) = pass.world {
         if let Seen::Known(pods) = &world.pods {
-            let going = pods.iter().filter(|pod| pod.deleting).count();
-            let serving = pods.iter().filter(|pod| pod.serves()).count();
-            all.push(gauge("temporal_fleet_worker_pods", serving as f64).with("state", "Serving"));
-            all.push(gauge("temporal_fleet_worker_pods", going as f64).with("state", "Draining"));
-            let reports: Vec<_> = pods.iter().filter_map(|pod| pod.report.known()).collect();
+            let count = |counts: fn(&PodView) -> bool| pods.iter().filter(|pod| counts(pod)).count() as f64;
+            for (state, value) in [
+                ("Serving", count(PodView::serves)),
+                ("Draining", count(|pod| pod.deleting)),
+                (
+                    "Quarantined",
+                    count(|pod| pod.quarantined() && !pod.deleting && !pod.finished),
+                ),
+            ] {
+                all.push(gauge("temporal_fleet_worker_pods", value).with("state", state));
+            }
+            let reports: Vec<_> = pods.iter().filter_map(|pod| Some((pod, pod.report.known()?))).collect();
             for kind in fleet_autoscale::SlotKind::ALL {
                 let slots: Vec<_> = reports
                     .iter()
-                    .flat_map(|report| &report.pod.slots)
-                    .filter(|slot| slot.kind == kind)
+                    .flat_map(|(pod, report)| report.pod.slots.iter().map(move |slot| (pod, slot)))
+                    .filter(|(_, slot)| slot.kind == kind)
                     .collect();
                 if slots.is_empty() {
                     continue;
                 }
-                let used: u32 = slots.iter().map(|slot| slot.used).sum();
+                let used: u32 = slots.iter().map(|(_, slot)| slot.used).sum();
                 all.push(gauge("temporal_fleet_worker_slots_used", f64::from(used)).with("slot_type", kind.as_str()));
-                if let Some(limit) = slots.iter().map(|slot| slot.limit).sum::<Option<u32>>() {
+                // What runs in quarantine is work; the slots beside it are no room for more.
+                let room = slots.iter().filter(|(pod, _)| !pod.quarantined());
+                if let Some(limit) = room.map(|(_, slot)| slot.limit).sum::<Option<u32>>() {
                     all.push(
                         gauge("temporal_fleet_worker_slots_limit", f64::from(limit)).with("slot_type", kind.as_str()),
                     );

@@ -7,6 +7,7 @@ pub mod pods;
 pub mod report;
 pub mod status;
 pub mod validate;
+pub mod victims;
 pub mod world;
 
 use std::sync::Arc;
@@ -51,6 +52,7 @@ impl Error {
             Self::Apply(apply::Error::Call(error)) | Self::Report(error) => error.class(),
             Self::Apply(apply::Error::Gone | apply::Error::Resized) => Class::Conflict,
             Self::Apply(apply::Error::Limit { source, .. }) => source.class(),
+            Self::Apply(apply::Error::Drain { .. }) => Class::Unavailable,
             Self::Apply(apply::Error::Certificate(_)) => Class::Bug,
         }
     }
@@ -137,12 +139,15 @@ async fn planned(
     let mut plan = plan(&valid.desired, &world, &observed.memory, pass, observed.now);
     record(ctx, worker, &valid.desired, observed, &mut plan);
     let applied = apply_plan(ctx, &rendered, &valid, &resolved.endpoint, &plan).await;
+    if applied.failure.is_some() && applied.scaled.is_none() {
+        plan.not_scaled_in(&observed.memory);
+    }
     if let Some(decision) = &plan.decision {
         ctx.watching
             .set_interval(&uid, Duration::try_from(decision.next_poll).unwrap_or(interval));
     }
     let mut notices = plan.notices.clone();
-    notices.extend(applied.refused.iter().cloned());
+    notices.extend(applied.notices.iter().cloned());
     if restarts && applied.failure.is_none() {
         notices.push(Notice::normal(
             NoticeReason::CredentialsRotated,

@@ -79,7 +79,7 @@ pub async fn observe(ctx: &Context, stores: &Stores, worker: &TemporalWorker) ->
                 .collect(),
         }),
     };
-    let pods = pods(ctx, stores, &namespace, &fleet, now).await;
+    let pods = pods(ctx, stores, &namespace, &uid, &fleet, now).await;
     Observed {
         now,
         connection,
@@ -158,6 +158,7 @@ async fn pods(
     ctx: &Context,
     stores: &Stores,
     namespace: &str,
+    uid: &str,
     fleet: &Fleet<'_>,
     now: Timestamp,
 ) -> Seen<Vec<PodView>> {
@@ -171,7 +172,7 @@ async fn pods(
                     .labels()
                     .get(names::LABEL_WORKER)
                     .is_some_and(|label| label == fleet.name)
-                && pods::belongs(pod, fleet.name)
+                && pods::belongs(pod, fleet.name, uid)
         })
         .collect();
     let mut views = join_all(mine.iter().map(|pod| async {

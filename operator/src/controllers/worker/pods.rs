@@ -1,8 +1,7 @@
 //! Pods as the planner sees them.
 
 use fleet_autoscale::Seen;
-use fleet_core::rules::scale::VICTIM_COST;
-use fleet_core::{PodView, Reason, Trouble, WorkerReport};
+use fleet_core::{PodView, Quarantine, Reason, Trouble, WorkerReport};
 use fleet_crds::names;
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::{ContainerStatus, Pod};
@@ -20,12 +19,35 @@ pub struct Signals {
     pub cpu: Seen<f64>,
 }
 
-/// Whether a pod belongs to the Deployment of the fleet: its `ReplicaSet` is named after both.
-pub fn belongs(pod: &Pod, fleet: &str) -> bool {
+/// Whether a pod belongs to the fleet of this name and UID: to its Deployment, whose `ReplicaSet` is named after both, or, with the label
+/// of quarantine, to the fleet itself. A label alone makes no pod ours.
+pub fn belongs(pod: &Pod, fleet: &str, uid: &str) -> bool {
+    let owners = pod.owner_references();
+    if labelled(pod) {
+        return owners.iter().any(|owner| owner.uid == uid);
+    }
     let hash = pod.labels().get("pod-template-hash");
-    pod.owner_references()
+    owners
         .iter()
         .any(|owner| owner.kind == "ReplicaSet" && hash.is_some_and(|hash| owner.name == format!("{fleet}-{hash}")))
+}
+
+fn labelled(pod: &Pod) -> bool {
+    pod.labels()
+        .get(names::LABEL_QUARANTINED)
+        .is_some_and(|value| value == "true")
+}
+
+/// How far the pod is on its way out of its `ReplicaSet`.
+fn quarantine(pod: &Pod) -> Quarantine {
+    if !labelled(pod) {
+        return Quarantine::No;
+    }
+    match pod.owner_references().iter().find(|owner| owner.controller == Some(true)) {
+        Some(owner) if owner.kind == "ReplicaSet" => Quarantine::Leaving,
+        Some(_) => Quarantine::Kept,
+        None => Quarantine::Free,
+    }
 }
 
 /// One pod in the planner's terms.
@@ -53,17 +75,13 @@ pub fn view(pod: &Pod, signals: Signals, now: Timestamp) -> PodView {
             .annotations()
             .get(names::ANNOTATION_POD_DELETION_COST)
             .and_then(|cost| cost.parse().ok()),
+        quarantine: quarantine(pod),
         trouble: trouble(pod),
         cpu_capacity: cpu_capacity(pod),
         report,
         never_reported,
         cpu,
     }
-}
-
-/// Value of the deletion cost of a victim, as an annotation.
-pub fn victim_cost() -> String {
-    VICTIM_COST.to_string()
 }
 
 /// CPU limit, else request, of the container `worker` [cores].
@@ -128,4 +146,57 @@ fn waiting(status: &ContainerStatus) -> Option<Trouble> {
             .trim_end()
             .to_owned(),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    /// A pod of the fleet `orders` with these owners (kind, name, UID, controller).
+    fn pod(quarantined: &str, owners: &[(&str, &str, &str, bool)]) -> Pod {
+        let owners: Vec<_> = owners
+            .iter()
+            .map(|(kind, name, uid, controller)| {
+                json!({"apiVersion": "v1", "kind": kind, "name": name, "uid": uid, "controller": controller})
+            })
+            .collect();
+        serde_json::from_value(json!({"metadata": {
+            "name": "orders-5c9b7-x", "namespace": "shop", "ownerReferences": owners,
+            "labels": {"pod-template-hash": "5c9b7", names::LABEL_QUARANTINED: quarantined},
+        }}))
+        .unwrap()
+    }
+
+    const SET: (&str, &str, &str, bool) = ("ReplicaSet", "orders-5c9b7", "rs", true);
+    const BESIDE: (&str, &str, &str, bool) = ("TemporalWorker", "orders", "u1", false);
+    const ALONE: (&str, &str, &str, bool) = ("TemporalWorker", "orders", "u1", true);
+
+    #[test]
+    fn a_pod_is_followed_on_its_way_into_quarantine() {
+        for (label, owners, stage) in [
+            ("false", &[SET][..], Quarantine::No),
+            ("true", &[SET, BESIDE][..], Quarantine::Leaving),
+            ("true", &[BESIDE][..], Quarantine::Free),
+            ("true", &[ALONE][..], Quarantine::Kept),
+        ] {
+            let pod = pod(label, owners);
+            assert!(belongs(&pod, "orders", "u1"), "{stage:?}");
+            assert_eq!(quarantine(&pod), stage);
+        }
+    }
+
+    #[test]
+    fn a_label_alone_makes_no_pod_ours() {
+        let another = ("TemporalWorker", "orders", "u2", true);
+        for (label, owners) in [
+            ("true", &[SET][..]),
+            ("true", &[another][..]),
+            ("true", &[][..]),
+            ("false", &[ALONE][..]),
+        ] {
+            assert!(!belongs(&pod(label, owners), "orders", "u1"), "{label} {owners:?}");
+        }
+    }
 }
