@@ -147,6 +147,8 @@ documented_enum! {
         DryRun,
         /// No autoscaling, or its mode is Off.
         TurnedOff,
+        /// Another autoscaler, or somebody who writes it again and again, sets the size; this operator does not.
+        ReplicasOwnedByOther,
         /// An older fleet scales by the same queue; this one keeps its size.
         QueueClaimedByOther,
 
@@ -253,7 +255,13 @@ impl ConditionType {
             Self::Stalled => &[R::NoError],
             Self::ConnectionReady => CONNECTION_STALLED,
             Self::PollersReady => &[R::NoPollers, R::QueueNotPolled],
-            Self::ScalingActive => &[R::SignalsUnknown, R::DryRun, R::TurnedOff, R::QueueClaimedByOther],
+            Self::ScalingActive => &[
+                R::SignalsUnknown,
+                R::DryRun,
+                R::TurnedOff,
+                R::ReplicasOwnedByOther,
+                R::QueueClaimedByOther,
+            ],
             Self::ScalingLimited => &[R::WithinBounds],
             Self::ScalingPaused => &[R::NotPaused],
         }

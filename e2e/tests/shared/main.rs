@@ -6,4 +6,5 @@ mod chart;
 mod crd;
 mod python;
 mod queues;
+mod rivals;
 mod scaling;

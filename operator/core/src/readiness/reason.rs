@@ -52,6 +52,7 @@ reasons! {
     SignalsUnknown,
     DryRun,
     TurnedOff,
+    ReplicasOwnedByOther,
     QueueClaimedByOther,
     AtMaxReplicas,
     AtMinReplicas,

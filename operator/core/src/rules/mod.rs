@@ -4,6 +4,7 @@ pub mod credentials;
 pub mod ensure;
 pub mod hold;
 pub mod queue_rate;
+pub mod rival;
 pub mod scale;
 pub mod size;
 pub mod victims;
