@@ -143,6 +143,8 @@ documented_enum! {
         SignalsDegraded,
         /// Needed signals are missing; the size stays.
         SignalsUnknown,
+        /// Needed signals have been missing for long; autoscaling.fallback counts.
+        FallbackActive,
         /// Recommendations are published only.
         DryRun,
         /// No autoscaling, or its mode is Off.
@@ -257,6 +259,7 @@ impl ConditionType {
             Self::PollersReady => &[R::NoPollers, R::QueueNotPolled],
             Self::ScalingActive => &[
                 R::SignalsUnknown,
+                R::FallbackActive,
                 R::DryRun,
                 R::TurnedOff,
                 R::ReplicasOwnedByOther,

@@ -3,7 +3,8 @@
 //! example (`operator/autoscale/tests/policy`).
 
 use fleet_autoscale::{
-    Mode, Policy, PolicyError, Prior, Profile, RuleKind, ScaleDownBehavior, ScalingRule, ScheduleToStart, SelectPolicy,
+    Fallback, Mode, Policy, PolicyError, Prior, Profile, RuleKind, ScaleDownBehavior, ScalingRule, ScheduleToStart,
+    SelectPolicy,
 };
 use fleet_crds as api;
 use jiff::SignedDuration;
@@ -23,6 +24,7 @@ pub(super) fn of(spec: &api::AutoscalingSpec) -> Result<Policy, PolicyError> {
                 backlog_per_replica,
             },
         behavior,
+        fallback,
         cooldown_seconds,
         polling_interval_seconds,
     } = spec;
@@ -48,9 +50,29 @@ pub(super) fn of(spec: &api::AutoscalingSpec) -> Result<Policy, PolicyError> {
             .as_ref()
             .and_then(|behavior| behavior.scale_down.as_ref())
             .map(scale_down),
+        fallback: fallback.as_ref().and_then(self::fallback),
         prior: Prior::default(),
     }
     .validated()
+}
+
+/// `HoldCurrent` is what the law does without one.
+fn fallback(spec: &api::FallbackSpec) -> Option<Fallback> {
+    let api::FallbackSpec {
+        policy,
+        replicas,
+        failure_threshold,
+    } = spec;
+    let fixed = match policy {
+        api::FallbackPolicy::HoldCurrent => return None,
+        api::FallbackPolicy::AtLeast => false,
+        api::FallbackPolicy::Fixed => true,
+    };
+    Some(Fallback {
+        replicas: unsigned(replicas.unwrap_or(0)),
+        failures: unsigned(*failure_threshold),
+        fixed,
+    })
 }
 
 fn scale_down(spec: &api::ScaleDownBehavior) -> ScaleDownBehavior {

@@ -169,6 +169,12 @@ fn observed_notices(
                 decision.active.message.clone(),
             ));
         }
+        if decision.active.reason == ScalingActive::FallbackActive {
+            notices.push(Notice::warning(
+                NoticeReason::FallbackActive,
+                decision.active.message.clone(),
+            ));
+        }
         if decision.limited.reason == crate::autoscale::Limited::AtMaxReplicas {
             notices.push(Notice::warning(
                 NoticeReason::AtMaxReplicas,

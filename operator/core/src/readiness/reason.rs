@@ -50,6 +50,7 @@ reasons! {
     SignalsValid,
     SignalsDegraded,
     SignalsUnknown,
+    FallbackActive,
     DryRun,
     TurnedOff,
     ReplicasOwnedByOther,

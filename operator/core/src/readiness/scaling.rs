@@ -49,6 +49,7 @@ pub(super) fn scaling_active(input: &Input) -> Verdict {
         ScalingActive::SignalsValid => (Truth::True, Reason::SignalsValid),
         ScalingActive::SignalsDegraded => (Truth::True, Reason::SignalsDegraded),
         ScalingActive::SignalsUnknown => (Truth::False, Reason::SignalsUnknown),
+        ScalingActive::FallbackActive => (Truth::False, Reason::FallbackActive),
         ScalingActive::DryRun => (Truth::False, Reason::DryRun),
         ScalingActive::TurnedOff => (Truth::False, Reason::TurnedOff),
     };

@@ -55,9 +55,12 @@ pub enum Shrink {
 impl Sized {
     /// The law answered and its signals are good enough to act on.
     pub fn holds_no_doubt(&self) -> bool {
-        self.decision
-            .as_ref()
-            .is_none_or(|decision| decision.active.reason != ScalingActive::SignalsUnknown)
+        self.decision.as_ref().is_none_or(|decision| {
+            !matches!(
+                decision.active.reason,
+                ScalingActive::SignalsUnknown | ScalingActive::FallbackActive
+            )
+        })
     }
 }
 
