@@ -94,7 +94,10 @@ fn check(beyond: Beyond) -> anyhow::Result<()> {
 /// One kind of task for each type: the simulator has one queue of a type.
 fn kinds(spec: &TemporalWorkerSpec, beyond: Beyond, assumed: &mut Vec<String>) -> Vec<Kind> {
     let options = spec.worker_options.as_ref();
-    let count = |task_type| spec.task_queues.iter().filter(|queue| queue.types.contains(&task_type)).count();
+    let count = |task_type: TaskType| {
+        let queues = spec.task_queues.iter();
+        queues.filter(|queue| queue.types.contains(&task_type)).count()
+    };
     let types = [TaskType::Workflow, TaskType::Activity, TaskType::Nexus];
     let types: Vec<TaskType> = types.into_iter().filter(|task_type| count(*task_type) > 0).collect();
     let only = types.len() == 1;
@@ -109,12 +112,13 @@ fn kinds(spec: &TemporalWorkerSpec, beyond: Beyond, assumed: &mut Vec<String>) -
         ));
         kinds.push(kind);
     }
-    if !only {
+    if !only && count(TaskType::Workflow) > 0 {
         assumed.push("two Workflow tasks for one task of each other type".to_owned());
     }
     let resource_based = options.and_then(|options| options.tuner.as_ref()?.resource_based);
     if resource_based.is_some() {
-        assumed.push("the ceilings of workerOptions.tuner.resourceBased are taken for slots that are always there".to_owned());
+        let text = "the ceilings of workerOptions.tuner.resourceBased are taken for slots that are always there";
+        assumed.push(text.to_owned());
     }
     kinds
 }

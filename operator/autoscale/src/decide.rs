@@ -211,7 +211,7 @@ impl Situation<'_> {
             )
         } else if let (Some(gap), Some(fallback)) = (&self.observed.queues.gap, self.fallback) {
             let Fallback { replicas, failures, .. } = fallback;
-            let text = format!("fallback: at least {replicas} pods, as {failures} reads or more failed in a row: {gap}");
+            let text = format!("fallback: at least {replicas} pods, as {failures} reads or more failed: {gap}");
             (ScalingActive::FallbackActive, text)
         } else if let Some(gap) = &self.observed.queues.gap {
             (ScalingActive::SignalsUnknown, format!("the size is held: {gap}"))

@@ -104,8 +104,8 @@ names! {
     Step { Demand, Headroom, PerPod, Target, Behavior, Bounds, Slots, Change }
     Target { ScheduleToStart, CpuUtilization, SlotUtilization, BacklogPerReplica }
     Reason {
-        ScheduleToStart, CpuUtilization, SlotUtilization, BacklogPerReplica, WokenFromZero, IdleToZero, Bounds, Behavior, Fallback,
-        Hold
+        ScheduleToStart, CpuUtilization, SlotUtilization, BacklogPerReplica, WokenFromZero, IdleToZero, Bounds, Behavior,
+        Fallback, Hold
     }
     ScalingActive { SignalsValid, SignalsDegraded, SignalsUnknown, FallbackActive, DryRun, TurnedOff }
     Limited { WithinBounds, AtMaxReplicas, AtMinReplicas, LimitedByBehavior, RateLimited, PollerBound, DownstreamBound, NewPodsFailing }
