@@ -1,8 +1,11 @@
 //! The command line: verbs, and the options that every kubectl user expects.
 
+use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
+
+use crate::model::cores;
 
 /// Fleets of Temporal workers, as `kubectl` shows other things. Talks to Kubernetes only: no Secret, no call to Temporal.
 #[derive(Debug, Parser)]
@@ -24,6 +27,50 @@ pub(crate) enum Verb {
     Pause(Pause),
     /// Let a paused fleet change its size again.
     Resume(Named),
+    /// Run the autoscaling of a manifest over a recorded load, beside other scalers. Needs files and no cluster.
+    Simulate(Simulate),
+}
+
+/// Options of `simulate`.
+#[derive(Debug, Args)]
+pub(crate) struct Simulate {
+    /// Manifest with one TemporalWorker, or a scenario of fleet-sim; `-` reads standard input.
+    #[arg(short, long, value_name = "FILE")]
+    pub(crate) filename: PathBuf,
+    /// The load: a CSV file with the header `seconds,tasks_per_second` or `arrival_seconds`. A scenario may bring its own.
+    #[arg(long, value_name = "CSV")]
+    pub(crate) trace: Option<PathBuf>,
+    /// Scalers to run beside the fleet's own, comma-separated: keda, hpa, twc, wci, oracle and others.
+    #[arg(long, value_name = "SCALERS", value_delimiter = ',')]
+    pub(crate) compare: Vec<String>,
+    /// Write a picture of the first run: backlog, age, pods and cost over time.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) svg: Option<PathBuf>,
+    /// Runs, each with chances of its own; 5 if left out, or those of the scenario.
+    #[arg(long, value_name = "N")]
+    pub(crate) seeds: Option<NonZeroUsize>,
+    /// What a manifest does not say of its tasks and pods.
+    #[command(flatten)]
+    pub(crate) beyond: Beyond,
+}
+
+/// What a manifest does not say and a simulation needs.
+#[derive(Clone, Copy, Debug, Default, Args)]
+pub(crate) struct Beyond {
+    /// Mean time that a task runs; 2 if left out. Of Workflow tasks only where the fleet takes no others.
+    #[arg(long, value_name = "SECONDS")]
+    pub(crate) task_seconds: Option<f64>,
+    /// CPU that a running task uses, such as 50m; 20m if left out. Of Workflow tasks only where the fleet takes no others.
+    #[arg(long, value_name = "CPU", value_parser = cpu)]
+    pub(crate) task_cpu: Option<f64>,
+    /// Time from the creation of a pod to its first poll; 20 if left out.
+    #[arg(long, value_name = "SECONDS")]
+    pub(crate) pod_start_seconds: Option<f64>,
+}
+
+/// A quantity of CPU in cores.
+fn cpu(text: &str) -> Result<f64, String> {
+    cores(text).ok_or_else(|| "write it as in a pod: 50m, 0.05 or 2".to_owned())
 }
 
 /// One fleet.
@@ -123,5 +170,18 @@ mod tests {
             assert!(Cli::try_parse_from(["x", verb, "orders", "-n", "shop"]).is_ok());
         }
         assert!(Cli::try_parse_from(["x", "pause", "orders", "--at", "-1"]).is_err());
+    }
+
+    #[test]
+    fn a_simulation_takes_files_and_what_they_leave_open() {
+        let line = "x simulate -f worker.yaml --trace load.csv --compare keda,hpa --svg out.svg --task-cpu 500m";
+        let verb = Cli::parse_from(line.split(' ').chain(["--task-seconds", "2.5"])).verb;
+        let Verb::Simulate(simulate) = verb else { panic!("{verb:?}") };
+        assert_eq!(simulate.compare, ["keda", "hpa"]);
+        assert_eq!(simulate.beyond.task_cpu, Some(0.5));
+        assert_eq!(simulate.beyond.task_seconds, Some(2.5));
+        let wrong = Cli::try_parse_from(["x", "simulate", "-f", "worker.yaml", "--task-cpu", "much"]);
+        assert!(wrong.expect_err("no quantity").to_string().contains("50m"));
+        assert!(Cli::try_parse_from(["x", "simulate"]).is_err());
     }
 }

@@ -1,11 +1,12 @@
 //! `kubectl temporal-worker`: see a fleet as a tree, see why it has its size, hold that size. The binary only parses, connects and
-//! prints; what is shown is made by [`model`], [`view`], [`explain`] and [`pause`], which are pure.
+//! prints; what is shown is made by [`model`], [`view`], [`explain`] and [`pause`], which are pure. [`simulate`] needs files alone.
 
 mod args;
 mod cluster;
 mod explain;
 mod model;
 mod pause;
+mod simulate;
 #[cfg(test)]
 mod tests;
 mod view;
@@ -43,6 +44,10 @@ async fn run(cli: Cli) -> anyhow::Result<()> {
         }
         Verb::Pause(pause) => self::pause(&pause).await,
         Verb::Resume(fleet) => hold(&fleet, Hold::No).await,
+        Verb::Simulate(options) => {
+            print!("{}", simulate::run(&options)?);
+            Ok(())
+        }
     }
 }
 

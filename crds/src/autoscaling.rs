@@ -13,6 +13,12 @@ use serde::{Deserialize, Serialize};
 #[x_kube(validation = Rule::new("self.minReplicas <= self.maxReplicas").message(
     "minReplicas must not exceed maxReplicas; lower minReplicas (1 if left out) or raise maxReplicas"
 ).field_path(".minReplicas"))]
+// Rule 11
+#[x_kube(validation = Rule::new(
+    "!has(self.fallback) || !has(self.fallback.replicas) || self.fallback.replicas <= self.maxReplicas"
+).message(
+    "fallback.replicas must not exceed maxReplicas; lower fallback.replicas or raise maxReplicas"
+).field_path(".fallback"))]
 pub struct AutoscalingSpec {
     /// Auto acts, DryRun publishes recommendations while `replicas` rules, "Off" (quoted) does neither.
     #[serde(default)]
@@ -33,6 +39,9 @@ pub struct AutoscalingSpec {
     /// Limits on the pace of changes; the algorithm's own if left out.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub behavior: Option<Behavior>,
+    /// What to run when Temporal cannot be read for long; the size stays if left out.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub fallback: Option<FallbackSpec>,
     /// Seconds without backlog, arrivals and running tasks before the last pods go.
     #[serde(default = "default_cooldown_seconds")]
     #[schemars(range(min = 0, max = 86_400))]
@@ -187,6 +196,43 @@ impl Default for CpuUtilizationTarget {
             percent: default_percent(),
         }
     }
+}
+
+/// What to run when Temporal cannot be read for long. It never makes a fleet smaller: unknown is not idle.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+// Rule 10
+#[x_kube(validation = Rule::new("has(self.replicas) == (self.policy != 'HoldCurrent')").message(
+    "replicas belongs to the policies AtLeast and Fixed and to no other: set it with one of these, remove it with HoldCurrent"
+))]
+pub struct FallbackSpec {
+    /// HoldCurrent: the size stays; AtLeast: at least `replicas`, more if workers are full; Fixed: the same, never more.
+    #[serde(default)]
+    pub policy: FallbackPolicy,
+    /// Pods to run, or as many as there are if these are more.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = 10_000))]
+    pub replicas: Option<i32>,
+    /// Failed reads in a row, one in each pollingIntervalSeconds, from which on this counts.
+    #[serde(default = "default_failure_threshold")]
+    #[schemars(range(min = 1, max = 1000))]
+    pub failure_threshold: i32,
+}
+
+const fn default_failure_threshold() -> i32 {
+    3
+}
+
+/// How a fallback is meant.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum FallbackPolicy {
+    /// The size stays; full workers may get half as many again.
+    #[default]
+    HoldCurrent,
+    /// The larger of the present size and `replicas`; full workers may get half as many again.
+    AtLeast,
+    /// The larger of the present size and `replicas`, and nothing adds to it.
+    Fixed,
 }
 
 /// Pace of changes, in the words of `HorizontalPodAutoscaler` v2.

@@ -143,10 +143,14 @@ documented_enum! {
         SignalsDegraded,
         /// Needed signals are missing; the size stays.
         SignalsUnknown,
+        /// Needed signals have been missing for long; autoscaling.fallback counts.
+        FallbackActive,
         /// Recommendations are published only.
         DryRun,
         /// No autoscaling, or its mode is Off.
         TurnedOff,
+        /// Another autoscaler, or somebody who writes it again and again, sets the size; this operator does not.
+        ReplicasOwnedByOther,
         /// An older fleet scales by the same queue; this one keeps its size.
         QueueClaimedByOther,
 
@@ -253,7 +257,14 @@ impl ConditionType {
             Self::Stalled => &[R::NoError],
             Self::ConnectionReady => CONNECTION_STALLED,
             Self::PollersReady => &[R::NoPollers, R::QueueNotPolled],
-            Self::ScalingActive => &[R::SignalsUnknown, R::DryRun, R::TurnedOff, R::QueueClaimedByOther],
+            Self::ScalingActive => &[
+                R::SignalsUnknown,
+                R::FallbackActive,
+                R::DryRun,
+                R::TurnedOff,
+                R::ReplicasOwnedByOther,
+                R::QueueClaimedByOther,
+            ],
             Self::ScalingLimited => &[R::WithinBounds],
             Self::ScalingPaused => &[R::NotPaused],
         }

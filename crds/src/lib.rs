@@ -27,8 +27,8 @@ pub mod tuner;
 pub mod worker_options;
 
 pub use autoscaling::{
-    AutoscalingMode, AutoscalingProfile, AutoscalingSpec, Behavior, CpuUtilizationTarget, ScaleDownBehavior,
-    ScalingRule, ScalingRuleType, ScheduleToStartTarget, SelectPolicy, Targets,
+    AutoscalingMode, AutoscalingProfile, AutoscalingSpec, Behavior, CpuUtilizationTarget, FallbackPolicy, FallbackSpec,
+    ScaleDownBehavior, ScalingRule, ScalingRuleType, ScheduleToStartTarget, SelectPolicy, Targets,
 };
 pub use conditions::{ConditionType, Reason};
 pub use pod::{

@@ -16,6 +16,7 @@ pub mod metrics;
 pub mod random;
 pub mod recorder;
 pub mod render;
+pub mod rivals;
 pub mod run;
 pub mod secrets;
 pub mod serve;

@@ -340,13 +340,15 @@ async fn fill(stores: &Stores) -> bool {
         deployments,
         budgets,
         pods,
+        autoscalers,
     } = stores;
-    let (a, b, c, d, e) = futures::join!(
+    let (a, b, c, d, e, f) = futures::join!(
         workers.wait_until_ready(),
         connections.wait_until_ready(),
         deployments.wait_until_ready(),
         budgets.wait_until_ready(),
         pods.wait_until_ready(),
+        autoscalers.wait_until_ready(),
     );
-    a.is_ok() && b.is_ok() && c.is_ok() && d.is_ok() && e.is_ok()
+    a.is_ok() && b.is_ok() && c.is_ok() && d.is_ok() && e.is_ok() && f.is_ok()
 }

@@ -2,6 +2,7 @@
 
 use fleet_crds::{TemporalConnection, TemporalWorker};
 use k8s_openapi::api::apps::v1::Deployment;
+use k8s_openapi::api::autoscaling::v2::HorizontalPodAutoscaler;
 use k8s_openapi::api::core::v1::Pod;
 use k8s_openapi::api::policy::v1::PodDisruptionBudget;
 use kube::core::DeserializeGuard;
@@ -23,4 +24,6 @@ pub struct Stores {
     pub budgets: Store<PodDisruptionBudget>,
     /// Pods that carry our label.
     pub pods: Store<Pod>,
+    /// Other autoscalers, of whatever they scale.
+    pub autoscalers: Store<HorizontalPodAutoscaler>,
 }

@@ -12,6 +12,7 @@ use futures::StreamExt;
 use futures::channel::mpsc::UnboundedSender;
 use k8s_openapi::NamespaceResourceScope;
 use k8s_openapi::api::apps::v1::Deployment;
+use k8s_openapi::api::autoscaling::v2::HorizontalPodAutoscaler;
 use k8s_openapi::api::core::v1::Pod;
 use k8s_openapi::api::policy::v1::PodDisruptionBudget;
 use kube::runtime::reflector::store::Writer;
@@ -22,6 +23,7 @@ use kube::{Api, Client, Resource, ResourceExt};
 use serde::de::DeserializeOwned;
 
 use crate::drains::{self, Drain};
+use crate::rivals;
 use crate::stores::{Guarded, Stores};
 use crate::temporal::FleetRef;
 
@@ -87,12 +89,14 @@ pub fn scope(client: &Client, namespace: Option<&str>, selector: Option<&str>, f
     let (deployments, deployments_writer) = reflector::store();
     let (budgets, budgets_writer) = reflector::store();
     let (pods, pods_writer) = reflector::store();
+    let (autoscalers, autoscalers_writer) = reflector::store();
     let stores = Stores {
         workers,
         connections,
         deployments,
         budgets,
         pods,
+        autoscalers,
     };
     let watches: Vec<Watch> = vec![
         Box::pin(watch(
@@ -124,6 +128,12 @@ pub fn scope(client: &Client, namespace: Option<&str>, selector: Option<&str>, f
             ours,
             pods_writer,
             pod_changed(feeds.clone()),
+        )),
+        Box::pin(watch(
+            api::<HorizontalPodAutoscaler>(client, namespace),
+            watcher::Config::default().timeout(SILENCE),
+            autoscalers_writer,
+            autoscaler_changed(feeds.clone(), stores.workers.clone()),
         )),
     ];
     (stores, watches)
@@ -242,6 +252,38 @@ fn connection_changed(
                     .is_some_and(|reference| reference.name == object.name_any())
             });
             if names_it && worker.namespace() == object.namespace() {
+                send(&feeds.fleets, ObjectRef::from_obj(worker.as_ref()));
+            }
+        }
+    }
+}
+
+/// Another autoscaler concerns the fleet that it aims at, when it comes, is changed or goes; its status, which it writes all the
+/// time, is of no interest.
+fn autoscaler_changed(
+    feeds: Feeds,
+    workers: Store<Guarded<TemporalWorker>>,
+) -> impl Fn(Change<&HorizontalPodAutoscaler>) {
+    let seen: Mutex<HashMap<String, u64>> = Mutex::default();
+    move |change| {
+        let mut seen = seen.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let object = match change {
+            Change::Anew => return,
+            Change::Seen(object) => {
+                let print = rivals::fingerprint(object);
+                if seen.insert(object.uid().unwrap_or_default(), print) == Some(print) {
+                    return;
+                }
+                object
+            }
+            Change::Gone(object) => {
+                seen.remove(&object.uid().unwrap_or_default());
+                object
+            }
+        };
+        for worker in workers.state() {
+            // Aimed elsewhere now, it may have been aimed at any of them before.
+            if worker.namespace() == object.namespace() {
                 send(&feeds.fleets, ObjectRef::from_obj(worker.as_ref()));
             }
         }

@@ -3,6 +3,7 @@
 use std::fs;
 use std::path::Path;
 
+use fleet_autoscale::Policy;
 use fleet_crds::{TemporalConnection, TemporalConnectionSpec, TemporalWorker};
 use fleet_operator::controllers::worker::validate;
 use fleet_operator::render::Fleet;
@@ -73,6 +74,23 @@ fn examples_render_as_reviewed() {
         rendered += 1;
     }
     assert!(rendered >= 4, "only {rendered} examples were found");
+}
+
+/// The plugin's `simulate` reads the same pair of files.
+#[test]
+fn the_scaling_law_reads_what_the_object_says() {
+    let worker: TemporalWorker =
+        serde_yaml::from_str(include_str!("../autoscale/tests/policy/worker.yaml")).expect("a TemporalWorker");
+    let wanted: Policy = serde_json::from_str(include_str!("../autoscale/tests/policy/policy.json")).expect("a policy");
+    let connection = worker.spec.connection.clone().expect("inline");
+    let fleet = Fleet {
+        worker: &worker,
+        connection: &connection,
+        credentials_checksum: None,
+        replicas: 2,
+    };
+    let valid = validate::valid(&fleet).expect("valid");
+    assert_eq!(valid.desired.size.policy(), Some(&wanted));
 }
 
 fn a_worker(spec: &str) -> TemporalWorker {

@@ -25,6 +25,10 @@
 - apiGroups: [policy]
   resources: [poddisruptionbudgets]
   verbs: [get, list, watch, create, patch]
+# Read only: where one aims at a fleet, the operator writes no size.
+- apiGroups: [autoscaling]
+  resources: [horizontalpodautoscalers]
+  verbs: [list, watch]
 # By name only: what a connection references, and the fleet's own `<fleet>-control`.
 - apiGroups: [""]
   resources: [secrets]

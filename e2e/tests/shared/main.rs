@@ -7,4 +7,5 @@ mod crd;
 mod python;
 mod quarantine;
 mod queues;
+mod rivals;
 mod scaling;

@@ -8,6 +8,7 @@ use crate::latency::LastMinute;
 use crate::memory::Memory;
 use crate::needs::{Needs, Observed};
 use crate::num::{ceil, ratio, whole_pods};
+use crate::policy::Fallback;
 use crate::scale_in::{self, Conditions};
 use crate::zero::Idle;
 use crate::{Limited, Reason, Sample};
@@ -59,6 +60,8 @@ pub(crate) struct Situation<'a> {
     pub(crate) minute: LastMinute,
     pub(crate) gate: Option<(Limited, String)>,
     pub(crate) idle: Idle,
+    /// The owner's size, if the server says nothing for long enough.
+    pub(crate) fallback: Option<Fallback>,
     pub(crate) min: u32,
     pub(crate) max: u32,
     pub(crate) now: Timestamp,
@@ -88,6 +91,18 @@ impl Situation<'_> {
     }
 
     pub(crate) fn choose(&self, memory: &Memory, window: f64) -> Choice {
+        let choice = self.by_signals(memory, window);
+        let Some(fallback) = self.fallback else { return choice };
+        let least = fallback.replicas.min(self.max).max(self.min).max(self.sample.replicas);
+        if choice.replicas == least || (choice.replicas > least && !fallback.fixed) {
+            return choice;
+        }
+        let gap = self.observed.queues.gap.clone().unwrap_or_default();
+        Choice::new(least, Reason::Fallback).because(format!("fallback: at least {} pods; {gap}", fallback.replicas))
+    }
+
+    /// What signals and bounds make of it.
+    fn by_signals(&self, memory: &Memory, window: f64) -> Choice {
         let current = self.sample.replicas;
         if current == 0 {
             return self.at_zero(memory);
@@ -150,7 +165,8 @@ impl Situation<'_> {
             self.observed.workers.room[k] > 0.0
                 && self.observed.workers.used[k] >= FULL_SLOTS * self.observed.workers.room[k]
         }) || self.observed.workers.cpu.is_some_and(|cpu| cpu >= FULL_CPU);
-        let base = f64::from(memory.held_at.unwrap_or(current));
+        let given = self.fallback.map_or(0, |fallback| fallback.replicas.min(self.max));
+        let base = f64::from(memory.held_at.unwrap_or(current).max(given));
         let most = (ceil(1.5 * base)).min(self.max);
         let wanted = self.wanted().max(current.saturating_add(1)).min(most);
         if full

@@ -8,11 +8,12 @@ use crate::explain::{self, Facts};
 use crate::memory::Memory;
 use crate::needs::{self, Missing, Observed};
 use crate::num::{elapsed, seconds};
+use crate::policy::Fallback;
 use crate::trim::Judged;
 use crate::workers::Workers;
 use crate::zero::Idle;
 use crate::{Active, Decision, Limited, LimitedBy, Mode, Policy, Sample, ScalingActive};
-use crate::{arithmetic, arrivals, downstream, gate, headroom, latency, queues, scale_in, trim, workers, zero};
+use crate::{arithmetic, arrivals, downstream, fallback, gate, headroom, latency, queues, scale_in, trim, workers, zero};
 
 /// Interval between samples when hot or at zero [s]: the server's own cache makes a shorter one useless.
 const HOT: i64 = 5;
@@ -62,6 +63,7 @@ pub(crate) fn decide(policy: &Policy, memory: &Memory, sample: &Sample, now: Tim
         needs.lasting()
     };
     scale_in::remember(&mut memory, window, demand, now);
+    let fallback = fallback::advance(policy, &mut memory, known, interval, now);
     memory.held_at = memory.held_at.or(Some(sample.replicas)).filter(|_| !known);
 
     let max = policy.max_replicas.max(1);
@@ -73,6 +75,7 @@ pub(crate) fn decide(policy: &Policy, memory: &Memory, sample: &Sample, now: Tim
         minute,
         gate,
         idle: zero::idle(policy, &mut memory, sample, queues, workers, observed.start, now),
+        fallback,
         min: policy.min_replicas.min(max),
         max,
         now,
@@ -129,6 +132,7 @@ fn watch(memory: &mut Memory, interval: SignedDuration, now: Timestamp) {
         transient.idle_since = None;
         transient.pollers_since = None;
         transient.silent_since = None;
+        transient.blind_since = None;
         transient.arrivals_from = None;
         transient.arrivals.clear();
         transient.bins.clear();
@@ -205,6 +209,10 @@ impl Situation<'_> {
                 ScalingActive::DryRun,
                 "autoscaling.mode is DryRun: recommendations only".to_owned(),
             )
+        } else if let (Some(gap), Some(fallback)) = (&self.observed.queues.gap, self.fallback) {
+            let Fallback { replicas, failures, .. } = fallback;
+            let text = format!("fallback: at least {replicas} pods, as {failures} reads or more failed: {gap}");
+            (ScalingActive::FallbackActive, text)
         } else if let Some(gap) = &self.observed.queues.gap {
             (ScalingActive::SignalsUnknown, format!("the size is held: {gap}"))
         } else if self.observed.workers.missing() > 0 {

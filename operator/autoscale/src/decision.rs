@@ -39,6 +39,8 @@ pub enum Reason {
     Bounds,
     /// A rule of the owner's `scaleDown` cut a step short.
     Behavior,
+    /// The owner's size for a fleet whose server says nothing for long.
+    Fallback,
     /// The size is kept, because what would be needed to change it is unknown or forbids it.
     Hold,
 }
@@ -52,6 +54,8 @@ pub enum ScalingActive {
     SignalsDegraded,
     /// The server's statistics are missing: the size is held.
     SignalsUnknown,
+    /// They are missing for so long that the owner's fallback counts.
+    FallbackActive,
     /// `mode: DryRun`.
     DryRun,
     /// `mode: Off`.
@@ -100,9 +104,10 @@ names! {
     Step { Demand, Headroom, PerPod, Target, Behavior, Bounds, Slots, Change }
     Target { ScheduleToStart, CpuUtilization, SlotUtilization, BacklogPerReplica }
     Reason {
-        ScheduleToStart, CpuUtilization, SlotUtilization, BacklogPerReplica, WokenFromZero, IdleToZero, Bounds, Behavior, Hold
+        ScheduleToStart, CpuUtilization, SlotUtilization, BacklogPerReplica, WokenFromZero, IdleToZero, Bounds, Behavior,
+        Fallback, Hold
     }
-    ScalingActive { SignalsValid, SignalsDegraded, SignalsUnknown, DryRun, TurnedOff }
+    ScalingActive { SignalsValid, SignalsDegraded, SignalsUnknown, FallbackActive, DryRun, TurnedOff }
     Limited { WithinBounds, AtMaxReplicas, AtMinReplicas, LimitedByBehavior, RateLimited, PollerBound, DownstreamBound, NewPodsFailing }
 }
 

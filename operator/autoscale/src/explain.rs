@@ -76,7 +76,7 @@ pub(crate) fn targets(facts: &Facts<'_>) -> Vec<TargetReport> {
 /// A fleet that is told nothing has no arithmetic to show.
 pub(crate) fn silent(facts: &Facts<'_>) -> bool {
     let Choice { reason, note, .. } = facts.choice;
-    matches!(reason, Reason::IdleToZero)
+    matches!(reason, Reason::IdleToZero | Reason::Fallback)
         || (*reason == Reason::Hold && facts.observed.queues.gap.is_some())
         || (*reason == Reason::WokenFromZero && note.is_some())
 }

@@ -14,6 +14,7 @@ mod demand;
 mod downstream;
 mod erlang;
 mod explain;
+mod fallback;
 mod gate;
 mod headroom;
 pub mod kinds;
@@ -38,7 +39,8 @@ pub use decision::{Active, Decision, Limited, LimitedBy, Line, Reason, ScalingAc
 pub use kinds::{SlotKind, TaskType};
 pub use memory::Memory;
 pub use policy::{
-    Mode, Policy, PolicyError, Prior, Profile, RuleKind, ScaleDownBehavior, ScalingRule, ScheduleToStart, SelectPolicy,
+    Fallback, Mode, Policy, PolicyError, Prior, Profile, RuleKind, ScaleDownBehavior, ScalingRule, ScheduleToStart,
+    SelectPolicy,
 };
 pub use record::{Record, Replay};
 pub use sample::{LatencyHistogram, PodPhase, PodReport, PodSample, QueueSample, QueueStats, Sample, SlotReport};

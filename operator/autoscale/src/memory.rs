@@ -164,6 +164,8 @@ pub(crate) struct Transient {
     pub(crate) failed_attempts: u32,
     /// Nothing to do since then.
     pub(crate) idle_since: Option<Timestamp>,
+    /// The server says nothing since then.
+    pub(crate) blind_since: Option<Timestamp>,
     /// No pod reports since then.
     pub(crate) silent_since: Option<Timestamp>,
     /// Tasks wait beside free slots since then.

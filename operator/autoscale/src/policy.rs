@@ -79,6 +79,17 @@ pub struct ScaleDownBehavior {
     pub policies: Vec<ScalingRule>,
 }
 
+/// What to run while the server says nothing for long. It never makes a fleet smaller.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Fallback {
+    /// Pods to have at least, 1 to `max_replicas`.
+    pub replicas: u32,
+    /// Failed reads in a row, one in each polling interval, from which on it counts, ≥ 1.
+    pub failures: u32,
+    /// Full workers add nothing to it.
+    pub fixed: bool,
+}
+
 /// What is assumed of a fleet that was never measured.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Prior {
@@ -131,6 +142,9 @@ pub struct Policy {
     pub polling_interval: SignedDuration,
     /// The owner's limits for scale-in; `None` leaves the law's own.
     pub scale_down: Option<ScaleDownBehavior>,
+    /// What to run while the server says nothing for long; `None` holds the size.
+    #[serde(default)]
+    pub fallback: Option<Fallback>,
     /// What is assumed before anything was measured.
     pub prior: Prior,
 }
@@ -153,6 +167,7 @@ impl Default for Policy {
             cooldown: SignedDuration::from_secs(300),
             polling_interval: SignedDuration::from_secs(15),
             scale_down: None,
+            fallback: None,
             prior: Prior::default(),
         }
     }
@@ -237,6 +252,19 @@ impl Policy {
                     "1 to 1800 s",
                 )?;
             }
+        }
+        if let Some(Fallback {
+            replicas,
+            failures,
+            fixed: _,
+        }) = self.fallback
+        {
+            check(
+                (1..=self.max_replicas).contains(&replicas),
+                "fallback.replicas",
+                "1 to maxReplicas",
+            )?;
+            check(failures >= 1, "fallback.failureThreshold", "at least 1")?;
         }
         let Prior {
             service_seconds,

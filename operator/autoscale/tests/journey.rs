@@ -3,7 +3,7 @@
 mod common;
 
 use common::{Work, World, demo_policy};
-use fleet_autoscale::{Decision, Limited, Mode, Policy, Reason, ScalingActive};
+use fleet_autoscale::{Decision, Fallback, Limited, Mode, Policy, Reason, ScalingActive};
 
 const SLEEP: Work = Work {
     seconds: 2.0,
@@ -173,6 +173,85 @@ fn while_the_server_is_away_nothing_leaves_and_growth_is_bounded() {
     world.dark = false;
     let log = world.live(&policy, 10.0, 0.0, SLEEP);
     assert_eq!(log[0].2.active.reason, ScalingActive::SignalsValid);
+}
+
+#[test]
+fn a_fallback_counts_after_its_failed_reads_and_makes_no_fleet_smaller() {
+    for (replicas, fixed) in [(7, false), (7, true), (1, false), (1, true)] {
+        let fallback = Some(Fallback {
+            replicas,
+            failures: 3,
+            fixed,
+        });
+        let policy = Policy {
+            fallback,
+            ..demo_policy()
+        };
+        let mut world = World::new(4, 4, 1.0);
+        world.live(&policy, 120.0, 5.0, SLEEP);
+        let before = world.replicas;
+        assert!((2..=6).contains(&before));
+        world.dark = true;
+        let dark = world.now;
+        let log = world.live(&policy, 120.0, 0.0, SLEEP);
+        assert_eq!(world.replicas, before.max(replicas), "{}", show(&log));
+        let (_, _, last) = log.last().expect("decided");
+        assert_eq!(last.active.reason, ScalingActive::FallbackActive);
+        let changes = changes(&log);
+        assert_eq!(changes.len(), usize::from(replicas > before), "{}", show(&log));
+        for (time, _, to, reason) in changes {
+            assert_eq!((to, reason), (replicas, Reason::Fallback));
+            assert!((30.0..=60.0).contains(&(time - dark)), "{time} s\n{}", show(&log));
+        }
+        world.dark = false;
+        let log = world.live(&policy, 10.0, 0.0, SLEEP);
+        assert_eq!(log[0].2.active.reason, ScalingActive::SignalsValid);
+    }
+}
+
+#[test]
+fn full_workers_add_to_a_fallback_unless_it_is_fixed() {
+    let size = |fixed| {
+        let fallback = Some(Fallback {
+            replicas: 4,
+            failures: 3,
+            fixed,
+        });
+        let policy = Policy {
+            fallback,
+            ..demo_policy()
+        };
+        let mut world = World::new(3, 4, 1.0);
+        world.live(&policy, 120.0, 4.0, SLEEP);
+        world.dark = true;
+        world.live(&policy, 90.0, 4.0, SLEEP);
+        let calm = world.replicas;
+        world.live(&policy, 300.0, 30.0, SLEEP);
+        (calm, world.replicas)
+    };
+    let (calm, full) = size(false);
+    let most = (1.5 * f64::from(calm)).ceil() as u32;
+    assert!(full > calm && full <= most, "{calm} then {full}: half as many again");
+    let (calm, full) = size(true);
+    assert_eq!(calm, full);
+}
+
+#[test]
+fn a_fleet_at_zero_is_woken_by_its_fallback() {
+    let policy = Policy {
+        fallback: Some(Fallback {
+            replicas: 2,
+            failures: 3,
+            fixed: false,
+        }),
+        ..demo_policy()
+    };
+    let mut world = World::new(1, 4, 1.0);
+    world.live(&policy, 300.0, 0.0, SLEEP);
+    assert_eq!(world.replicas, 0);
+    world.dark = true;
+    world.live(&policy, 90.0, 0.0, SLEEP);
+    assert_eq!(world.replicas, 2, "what waits is not known");
 }
 
 #[test]

@@ -7,8 +7,8 @@ use std::collections::BTreeMap;
 use common::at;
 use fleet_autoscale::decision::{LINES_MAX, Line, RESULT_MAX, TEXT_MAX};
 use fleet_autoscale::{
-    Decision, LatencyHistogram, Memory, PodPhase, PodReport, PodSample, Policy, QueueSample, QueueStats, Reason,
-    Sample, ScaleDownBehavior, Seen, SelectPolicy, SlotKind, SlotReport, TaskType, decide,
+    Decision, Fallback, LatencyHistogram, Memory, PodPhase, PodReport, PodSample, Policy, QueueSample, QueueStats,
+    Reason, Sample, ScaleDownBehavior, Seen, SelectPolicy, SlotKind, SlotReport, TaskType, decide,
 };
 use jiff::SignedDuration;
 use proptest::prelude::*;
@@ -109,8 +109,9 @@ fn policy() -> impl Strategy<Value = Policy> {
         any::<bool>(),
         any::<bool>(),
         prop::option::of(0..120_i64),
+        prop::option::of((1..30_u32, any::<bool>())),
     )
-        .prop_map(|(min, more, latency, cpu, window)| {
+        .prop_map(|(min, more, latency, cpu, window, fallback)| {
             let base = Policy::new(min, min + more.max(1)).expect("valid");
             Policy {
                 schedule_to_start: base.schedule_to_start.filter(|_| latency),
@@ -120,6 +121,11 @@ fn policy() -> impl Strategy<Value = Policy> {
                     stabilization_window: SignedDuration::from_secs(seconds),
                     select_policy: SelectPolicy::Max,
                     policies: Vec::new(),
+                }),
+                fallback: fallback.map(|(replicas, fixed)| Fallback {
+                    replicas: replicas.min(base.max_replicas),
+                    failures: 1,
+                    fixed,
                 }),
                 ..base
             }

@@ -18,13 +18,13 @@ pub mod world;
 pub use class::Class;
 pub use desired::{Desired, Queue, Size};
 pub use fleet_autoscale::{PodReport, QueueStats, Seen, TaskType};
-pub use memory::{Memory, ScaleIn};
+pub use memory::{Memory, ScaleIn, Writer};
 pub use notice::{Notice, NoticeReason};
 pub use pause::{Hold, Pause};
 pub use plan::{Pass, Plan, plan};
 pub use readiness::{ConditionType, Reason, Truth, Verdict};
 pub use step::{Step, Why};
 pub use world::{
-    Child, ChildView, Connection, DeploymentView, PodView, Quarantine, QueueView, RateLimit, Source, Trouble, WorkerReport,
-    World,
+    Child, ChildView, Connection, DeploymentView, PodView, Quarantine, QueueView, RateLimit, Rival, Scales, Source, Taken,
+    Trouble, WorkerReport, World,
 };

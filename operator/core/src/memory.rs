@@ -28,8 +28,28 @@ pub struct Memory {
     /// What annotations held back of changes of size at the last pass: a change of it is told.
     #[serde(skip_serializing_if = "Hold::is_no")]
     pub hold: Hold,
+    /// Somebody else who writes the Deployment's size.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub writer: Option<Writer>,
+    /// Whose the Deployment's size was at the last pass, if not ours: a change of it is told.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub yielded_to: Option<String>,
     /// What the scaling law remembers.
     pub autoscale: autoscale::Memory,
+}
+
+/// Somebody else who writes the Deployment's size, and how often.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Writer {
+    /// The field manager.
+    pub manager: String,
+    /// The first of the writes that are counted.
+    pub first: Timestamp,
+    /// The last one.
+    pub last: Timestamp,
+    /// How many there were, seen one by one.
+    pub writes: u32,
 }
 
 /// A scale-in between its two writes: the victims' deletion cost first, the replicas when our own watch shows it.

@@ -32,6 +32,8 @@ pub enum NoticeReason {
     CredentialsRotated,
     /// The autoscaler has no valid signal.
     ScalingSignalFailed,
+    /// The autoscaler has had no valid signal for so long that the fallback counts.
+    FallbackActive,
     /// The recommendation is at the upper bound.
     AtMaxReplicas,
     /// `spec.replicas` changed while the autoscaler decides the size.
@@ -67,6 +69,7 @@ impl NoticeReason {
             Self::Resumed => "Resumed",
             Self::CredentialsRotated => "CredentialsRotated",
             Self::ScalingSignalFailed => "ScalingSignalFailed",
+            Self::FallbackActive => "FallbackActive",
             Self::AtMaxReplicas => "AtMaxReplicas",
             Self::ReplicasIgnored => "ReplicasIgnored",
             Self::ReplicasHeld => "ReplicasHeld",

@@ -8,7 +8,7 @@ use crate::desired::Desired;
 use crate::memory::Memory;
 use crate::notice::{Notice, NoticeReason};
 use crate::readiness::{Input, Scaling, Truth, Verdict, verdicts};
-use crate::rules::{ensure, hold, quarantine, queue_rate, scale, size};
+use crate::rules::{ensure, hold, quarantine, queue_rate, rival, scale, size};
 use crate::step::Step;
 use crate::world::{Connection, World};
 
@@ -63,6 +63,8 @@ impl Plan {
 /// Plans one pass.
 pub fn plan(desired: &Desired, world: &World, memory: &Memory, pass: Pass, now: Timestamp) -> Plan {
     let sized = hold::hold(desired, world, size::size(desired, world, memory, now));
+    let writer = rival::writer(world, memory, now);
+    let owner = rival::owner(world, writer.as_ref());
     let mut steps = ensure::ensure(desired, world, sized.replicas);
     let mut next = RESYNC;
     let mut remembered = Memory {
@@ -72,13 +74,18 @@ pub fn plan(desired: &Desired, world: &World, memory: &Memory, pass: Pass, now: 
         held: sized.held,
         hold: desired.pause.hold,
         scale_in: None,
+        writer,
+        yielded_to: owner.clone(),
         autoscale: sized.autoscale.clone(),
     };
     // A size is written only where the Deployment needs nothing else first: the template's own step changes its version.
     let ready_to_scale = steps.is_empty();
     match size::ours(world) {
         Some(view) if !view.object.deleting => {
-            if ready_to_scale {
+            if owner.is_some() {
+                steps.extend(scale::hands_off(world));
+                remembered.desired = Some(view.replicas);
+            } else if ready_to_scale {
                 let scaling = scale::scale(desired, world, memory, &sized, view, now);
                 steps.extend(scaling.steps);
                 remembered.scale_in = scaling.scale_in;
@@ -103,6 +110,7 @@ pub fn plan(desired: &Desired, world: &World, memory: &Memory, pass: Pass, now: 
         replicas,
         new_generation: pass.new_generation && !steps.is_empty(),
         credential_restart: pass.credential_restart,
+        owner: owner.as_deref(),
         scaling: sized.decision.as_ref().map(|decision| Scaling {
             active: decision.active.reason,
             active_message: &decision.active.message,
@@ -125,7 +133,8 @@ pub fn plan(desired: &Desired, world: &World, memory: &Memory, pass: Pass, now: 
     notices.extend(desired.pause.complaints());
     notices.extend(desired.pause.hold.change_from(memory.hold));
     notices.extend(conflicts);
-    notices.extend(observed_notices(desired, world, memory, sized.decision.as_ref()));
+    notices.extend(yielded(memory, owner.as_deref()));
+    notices.extend(observed_notices(desired, world, &remembered, memory, sized.decision.as_ref()));
     Plan {
         steps,
         verdicts,
@@ -138,7 +147,20 @@ pub fn plan(desired: &Desired, world: &World, memory: &Memory, pass: Pass, now: 
     }
 }
 
-fn observed_notices(desired: &Desired, world: &World, memory: &Memory, decision: Option<&Decision>) -> Vec<Notice> {
+/// That the size is somebody else's is told once.
+fn yielded(memory: &Memory, owner: Option<&str>) -> Option<Notice> {
+    let owner = owner.filter(|owner| memory.yielded_to.as_deref() != Some(*owner))?;
+    let message = format!("{owner} sizes the Deployment; the operator writes no size while that lasts");
+    Some(Notice::warning(NoticeReason::ReplicasConflict, message))
+}
+
+fn observed_notices(
+    desired: &Desired,
+    world: &World,
+    remembered: &Memory,
+    memory: &Memory,
+    decision: Option<&Decision>,
+) -> Vec<Notice> {
     let mut notices = Vec::new();
     if let Connection::Failed { reason, message, .. } = &world.connection {
         notices.push(Notice::warning(
@@ -150,6 +172,7 @@ fn observed_notices(desired: &Desired, world: &World, memory: &Memory, decision:
         && !view.scale_managed
         && view.replicas != decided
         && memory.scale_in.is_none()
+        && remembered.yielded_to.is_none()
     {
         notices.push(Notice::warning(
                 NoticeReason::ReplicasConflict,
@@ -160,6 +183,12 @@ fn observed_notices(desired: &Desired, world: &World, memory: &Memory, decision:
         if decision.active.reason == ScalingActive::SignalsUnknown && world.connection != Connection::Pending {
             notices.push(Notice::warning(
                 NoticeReason::ScalingSignalFailed,
+                decision.active.message.clone(),
+            ));
+        }
+        if decision.active.reason == ScalingActive::FallbackActive {
+            notices.push(Notice::warning(
+                NoticeReason::FallbackActive,
                 decision.active.message.clone(),
             ));
         }

@@ -14,6 +14,8 @@ pub struct World {
     pub claimed_by: Option<String>,
     /// Another, older fleet that sets another rate limit for one of the Activity queues: `namespace/name`.
     pub rate_claimed_by: Option<String>,
+    /// Another autoscaler that aims at the fleet, in the same Kubernetes namespace.
+    pub rival: Option<Rival>,
     /// The Deployment of the fleet.
     pub deployment: Seen<Child<DeploymentView>>,
     /// Its disruption budget.
@@ -24,6 +26,31 @@ pub struct World {
     pub pods: Seen<Vec<PodView>>,
     /// Each queue of the fleet, in the order of `Desired::queues`.
     pub queues: Vec<QueueView>,
+}
+
+impl World {
+    /// The other autoscaler, if it writes to that.
+    pub fn rival_on(&self, scales: Scales) -> Option<&Rival> {
+        self.rival.as_ref().filter(|rival| rival.scales == scales)
+    }
+}
+
+/// Another autoscaler of the fleet.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Rival {
+    /// Kind, Kubernetes namespace and name, for people.
+    pub name: String,
+    /// What it writes to.
+    pub scales: Scales,
+}
+
+/// What another autoscaler writes to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Scales {
+    /// The Deployment, past this operator.
+    Deployment,
+    /// `spec.replicas` of the `TemporalWorker`, which is the size of a fleet without an autoscaler of its own.
+    Worker,
 }
 
 /// State of the connection to Temporal.
@@ -97,6 +124,8 @@ pub struct DeploymentView {
     pub replicas: u32,
     /// The scale manager owns `spec.replicas`.
     pub scale_managed: bool,
+    /// A field manager that is none of ours owns `spec.replicas` too, or alone.
+    pub taken: Option<Taken>,
     /// The Deployment controller has seen the newest spec.
     pub observed: bool,
     /// `status.replicas`.
@@ -111,6 +140,15 @@ pub struct DeploymentView {
     pub deadline_exceeded: bool,
     /// Condition `ReplicaFailure` is True: its message (quota, admission).
     pub replica_failure: Option<String>,
+}
+
+/// A write of the size by somebody else.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Taken {
+    /// The field manager.
+    pub manager: String,
+    /// When it wrote last, on the API server's clock.
+    pub at: Timestamp,
 }
 
 impl DeploymentView {

@@ -4,9 +4,9 @@
 mod common;
 
 use common::{Cluster, a_fleet, autoscaled, t0};
-use fleet_core::autoscale::{Record, Replay, Seen};
+use fleet_core::autoscale::{Fallback, Record, Replay, Seen};
 use fleet_core::rules::scale::VICTIM_COST;
-use fleet_core::{Child, ConditionType, Desired, Memory, NoticeReason, Pass, RateLimit, Reason, Step, Truth, plan};
+use fleet_core::{Child, ConditionType, Desired, Memory, NoticeReason, Pass, RateLimit, Reason, Size, Step, Truth, plan};
 use jiff::SignedDuration;
 use proptest::prelude::*;
 
@@ -284,6 +284,32 @@ fn a_size_lowered_by_hand_is_put_right_at_once() {
         "{:?}",
         p.notices
     );
+}
+
+#[test]
+fn a_fallback_has_a_condition_a_reason_and_an_event_of_its_own() {
+    let mut desired = autoscaled(3, 10);
+    if let Size::Auto { policy, .. } = &mut desired.size {
+        policy.fallback = Some(Fallback {
+            replicas: 6,
+            failures: 1,
+            fixed: false,
+        });
+    }
+    let mut cluster = Cluster::empty();
+    let memory = converge(&mut cluster, &desired, Memory::default(), usize::MAX, true);
+    cluster.world.queues[0].stats = Seen::unknown("Temporal does not answer");
+    let p = plan(&desired, &cluster.world, &memory, Pass::default(), t0() + seconds(60));
+    let why = p.steps.iter().find_map(|step| match step {
+        Step::Scale { from: 3, to: 6, why, .. } => why.as_ref(),
+        _ => None,
+    });
+    assert_eq!(why.map(|why| why.reason.as_str()), Some("Fallback"), "{:?}", p.steps);
+    let active = p.verdicts.iter().find(|verdict| verdict.condition == ConditionType::ScalingActive);
+    let active = active.map(|verdict| (verdict.truth, verdict.reason));
+    assert_eq!(active, Some((Truth::False, Reason::FallbackActive)));
+    let said: Vec<_> = p.notices.iter().map(|notice| notice.reason).collect();
+    assert!(said.contains(&NoticeReason::FallbackActive), "{said:?}");
 }
 
 #[test]

@@ -9,6 +9,7 @@ use crate::load::Streams;
 use crate::scalers::{self, UnknownScaler};
 use crate::scenario::Scenario;
 use crate::score::Score;
+use crate::series::Series;
 
 /// All runs of one workload under one scaler.
 #[derive(Clone, Debug, PartialEq)]
@@ -71,6 +72,20 @@ pub fn compare(
         }
     }
     Ok(runs)
+}
+
+/// The course of the first seed under every scaler, with `points` points each: for pictures and for reading decisions.
+///
+/// # Errors
+/// If there is no such scaler.
+pub fn courses(scenario: &Scenario, scalers: &[String], points: u32) -> Result<Vec<(String, Series)>, UnknownScaler> {
+    let seed = scenario.seeds.first().copied().unwrap_or(1);
+    let streams = Streams::draw(scenario, seed);
+    let course = |name: &String| {
+        let outcome = scalers::run(scenario, &streams, seed, name, points)?;
+        Ok((name.clone(), outcome.series))
+    };
+    scalers.iter().map(course).collect()
 }
 
 /// The scores of one seed under all scalers.

@@ -10,13 +10,9 @@ use std::process::ExitCode;
 
 use anyhow::{Context, Result};
 use clap::Parser;
-use fleet_sim::compare::{Runs, compare};
-use fleet_sim::load::Streams;
+use fleet_sim::compare::{Runs, compare, courses};
 use fleet_sim::scenario::{self, Scenario};
 use fleet_sim::{plot, recording, report, scalers};
-
-/// Points of the curves in a picture.
-const POINTS: u32 = 900;
 
 fn main() -> ExitCode {
     let args::Cli { command } = args::Cli::parse();
@@ -78,21 +74,16 @@ fn run(args: &args::Run) -> Result<ExitCode> {
     print!("{}", report::text(&runs));
     if svg.is_some() || *decisions {
         let seed = scenario.seeds.first().copied().unwrap_or(1);
-        let streams = Streams::draw(&scenario, seed);
-        let mut curves = Vec::new();
-        for name in scaler {
-            let outcome = scalers::run(&scenario, &streams, seed, name, POINTS)?;
-            if *decisions {
-                println!("decisions of {name}, seed {seed}");
-                for change in &outcome.series.changes {
-                    let because = change.because.as_deref().unwrap_or("");
-                    println!("{:8.1} s  {:>4} -> {:<4} {because}", change.at, change.from, change.to);
-                }
+        let courses = courses(&scenario, scaler, plot::POINTS)?;
+        for (name, series) in courses.iter().filter(|_| *decisions) {
+            println!("decisions of {name}, seed {seed}");
+            for change in &series.changes {
+                let because = change.because.as_deref().unwrap_or("");
+                println!("{:8.1} s  {:>4} -> {:<4} {because}", change.at, change.from, change.to);
             }
-            curves.push((name.clone(), outcome.series));
         }
         if let Some(path) = svg {
-            write(path, &plot::course(&scenario, &curves))?;
+            write(path, &plot::course(&scenario, &courses))?;
         }
     }
     if let Some(path) = json_file {

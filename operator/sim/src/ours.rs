@@ -62,7 +62,7 @@ pub fn by_name(name: &str, setting: &Setting) -> Option<Ours> {
         )
     };
     match name {
-        "ours" => Some(profiled("ours", Profile::Balanced)),
+        "ours" => Some(Ours::new("ours", policy, setting)),
         "ours-cost" => Some(profiled("ours-cost", Profile::Cost)),
         "ours-latency" => Some(profiled("ours-latency", Profile::Latency)),
         "ours-degraded" => Some(Ours {
@@ -73,8 +73,11 @@ pub fn by_name(name: &str, setting: &Setting) -> Option<Ours> {
     }
 }
 
-/// The default policy within the bounds and for the objective of a fleet.
+/// The policy of a fleet; for one without, the default within its bounds and for its objective.
 pub fn policy(setting: &Setting) -> Policy {
+    if let Some(policy) = &setting.policy {
+        return policy.clone();
+    }
     let max_replicas = setting.max_replicas.max(1);
     Policy {
         min_replicas: setting.min_replicas.min(max_replicas),

@@ -23,8 +23,11 @@ const SUMS: [&str; 9] = [
     "recovery_seconds",
 ];
 
-/// Columns of tables: title, key, digits.
-const COLUMNS: [(&str, &str, usize); 12] = [
+/// A column of a table: title, key, digits.
+type Column = (&'static str, &'static str, usize);
+
+/// Columns of tables.
+const COLUMNS: [Column; 12] = [
     ("violated min", "violation_minutes", 1),
     ("pod-hours", "pod_hours", 1),
     ("killed", "killed", 1),
@@ -112,34 +115,37 @@ fn cell(estimate: Estimate, digits: usize, percent: bool) -> String {
     }
 }
 
-fn row(of: impl Fn(&str) -> Estimate) -> Vec<String> {
+/// How many of the columns a terminal has room for: what it came to, without how.
+const FIRST: usize = 4;
+
+fn row(columns: &[Column], of: impl Fn(&str) -> Estimate) -> Vec<String> {
     let percent = |key: &str| key == "late_share" || key == "mean_cpu";
-    COLUMNS
+    columns
         .iter()
         .map(|(_, key, digits)| cell(of(key), *digits, percent(key)))
         .collect()
 }
 
-fn titles() -> Vec<String> {
+fn titles(columns: &[Column]) -> Vec<String> {
     std::iter::once("scaler")
-        .chain(COLUMNS.iter().map(|(title, ..)| *title))
+        .chain(columns.iter().map(|(title, ..)| *title))
         .map(str::to_owned)
         .collect()
 }
 
 /// Rows of one workload, or of all together with `None`; the first is the header.
 fn rows(runs: &[Runs], workload: Option<&str>) -> Vec<Vec<String>> {
-    let mut rows = vec![titles()];
+    let mut rows = vec![titles(&COLUMNS)];
     if let Some(workload) = workload {
         for runs in runs.iter().filter(|runs| runs.workload == workload) {
             let mut cells = vec![runs.scaler.clone()];
-            cells.extend(row(|key| estimate(runs, key)));
+            cells.extend(row(&COLUMNS, |key| estimate(runs, key)));
             rows.push(cells);
         }
     } else {
         for scaler in scalers(runs) {
             let mut cells = vec![scaler.to_owned()];
-            cells.extend(row(|key| total(runs, scaler, key)));
+            cells.extend(row(&COLUMNS, |key| total(runs, scaler, key)));
             rows.push(cells);
         }
     }
@@ -163,6 +169,19 @@ pub fn text(runs: &[Runs]) -> String {
         ));
     }
     text
+}
+
+/// The scalers of one workload in a few columns: minutes violated, pod-hours, tasks killed, scale events; means over the seeds
+/// with the half width of their 95 % confidence intervals.
+pub fn summary(runs: &[Runs]) -> String {
+    let columns: Vec<Column> = COLUMNS.into_iter().take(FIRST).collect();
+    let mut rows = vec![titles(&columns)];
+    for runs in runs {
+        let mut cells = vec![runs.scaler.clone()];
+        cells.extend(row(&columns, |key| estimate(runs, key)));
+        rows.push(cells);
+    }
+    aligned(&rows)
 }
 
 fn aligned(rows: &[Vec<String>]) -> String {

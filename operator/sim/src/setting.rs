@@ -26,4 +26,6 @@ pub struct Setting {
     pub objective_percentile: f64,
     /// The pods' grace period where the fleet's owner sets one, as he does for ours [s].
     pub grace_seconds: f64,
+    /// The policy of our scalers, if the fleet has one; the peers have no use for it.
+    pub policy: Option<fleet_autoscale::Policy>,
 }

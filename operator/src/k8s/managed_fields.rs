@@ -67,6 +67,17 @@ impl<'a> Ownership<'a> {
     }
 }
 
+/// The entries of all managers, ours or not and by whatever operation, that own the field at `path`.
+pub fn owners<'a>(
+    entries: &'a [ManagedFieldsEntry],
+    path: &'a [&'a str],
+) -> impl Iterator<Item = &'a ManagedFieldsEntry> {
+    entries.iter().filter(move |entry| {
+        let fields = entry.fields_v1.as_ref().and_then(|fields| fields.0.as_object());
+        fields.is_some_and(|tree| Ownership { trees: vec![tree] }.owns(path))
+    })
+}
+
 #[derive(Clone, Copy, PartialEq)]
 enum Level {
     Root,
@@ -270,6 +281,18 @@ mod tests {
         let own = Ownership::of(&[], "temporal-fleet", None);
         assert!(own.is_empty());
         assert_eq!(own.first_missing(&applied()).as_deref(), Some("the object"));
+    }
+
+    #[test]
+    fn whoever_owns_a_field_is_found_whatever_the_operation() {
+        let size = json!({"f:spec": {"f:replicas": {}}});
+        let entries = [
+            entry("temporal-fleet", None, "Apply", &json!({"f:spec": {"f:template": {}}})),
+            entry("kubectl", Some("scale"), "Update", &size),
+            entry("temporal-fleet-scale", Some("scale"), "Apply", &size),
+        ];
+        let found = owners(&entries, &["spec", "replicas"]).filter_map(|entry| entry.manager.as_deref());
+        assert_eq!(found.collect::<Vec<_>>(), ["kubectl", "temporal-fleet-scale"]);
     }
 
     #[test]

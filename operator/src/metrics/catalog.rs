@@ -324,6 +324,12 @@ pub const ALL: &[Entry] = &[
         "Changes of size, by direction and reason.",
     ),
     entry(
+        "temporal_fleet_autoscaler_fallback_active",
+        Kind::Gauge,
+        F,
+        "Whether Temporal could not be read for so long that autoscaling.fallback counts (1). Alert after 10 minutes.",
+    ),
+    entry(
         "temporal_fleet_autoscaler_paused",
         Kind::Gauge,
         F,

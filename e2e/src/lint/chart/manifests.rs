@@ -38,6 +38,7 @@ const USED: &[(&str, &str, &[&str])] = &[
         "poddisruptionbudgets",
         &["create", "get", "list", "patch", "watch"],
     ),
+    ("autoscaling", "horizontalpodautoscalers", &["list", "watch"]),
     ("", "pods", &["delete", "list", "patch", "watch"]),
     ("", "secrets", &["create", "get", "patch"]),
     ("events.k8s.io", "events", &["create"]),

@@ -159,7 +159,9 @@ fn scaling() -> Vec<Case> {
     const BOUNDS: &str = "minReplicas must not exceed maxReplicas";
     const TARGETS: &str =
         "at least one of scheduleToStart, cpuUtilization, slotUtilization and backlogPerReplica must be enabled";
+    const POLICY: &str = "replicas belongs to the policies AtLeast and Fixed";
     let off = json!({"enabled": false});
+    let fallback = |fallback: &Value| autoscaling(&json!({"maxReplicas": 3, "fallback": fallback}));
     vec![
         accept("6", autoscaling(&json!({"maxReplicas": 1}))),
         accept("6", autoscaling(&json!({"minReplicas": 3, "maxReplicas": 3}))),
@@ -190,6 +192,23 @@ fn scaling() -> Vec<Case> {
                 "maxReplicas": 3,
                 "targets": {"scheduleToStart": off, "cpuUtilization": off, "backlogPerReplica": 20},
             })),
+        ),
+        accept("10", fallback(&json!({}))),
+        accept("10", fallback(&json!({"policy": "HoldCurrent", "failureThreshold": 5}))),
+        accept("10", fallback(&json!({"policy": "AtLeast", "replicas": 3}))),
+        accept("10", fallback(&json!({"policy": "Fixed", "replicas": 1}))),
+        refuse("10", fallback(&json!({"replicas": 2})), POLICY),
+        refuse("10", fallback(&json!({"policy": "AtLeast"})), POLICY),
+        refuse("10", fallback(&json!({"policy": "Fixed"})), POLICY),
+        refuse(
+            "11",
+            fallback(&json!({"policy": "AtLeast", "replicas": 4})),
+            "fallback.replicas must not exceed maxReplicas",
+        ),
+        refuse(
+            "bounds",
+            fallback(&json!({"policy": "AtLeast", "replicas": 0})),
+            "spec.autoscaling.fallback.replicas",
         ),
         refuse(
             "bounds",

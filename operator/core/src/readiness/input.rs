@@ -16,6 +16,8 @@ pub struct Input<'a> {
     pub new_generation: bool,
     /// A credential change restarts the pods.
     pub credential_restart: bool,
+    /// Who sizes the Deployment, if somebody else does.
+    pub owner: Option<&'a str>,
     /// What the scaling law says of its signals and bounds, if it was asked.
     pub scaling: Option<Scaling<'a>>,
 }

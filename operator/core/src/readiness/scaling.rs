@@ -4,11 +4,14 @@ use super::{ConditionType, Input, Reason, Truth, Verdict};
 use crate::autoscale::{Limited, ScalingActive};
 use crate::desired::Size;
 use crate::pause::Hold;
-use crate::world::{Source, World};
+use crate::world::{Scales, Source, World};
 
 /// Whether the autoscaler may act.
 pub(super) fn scaling_active(input: &Input) -> Verdict {
     let condition = ConditionType::ScalingActive;
+    if let Some(message) = owned_by_other(input) {
+        return Verdict::new(condition, Truth::False, Reason::ReplicasOwnedByOther, message);
+    }
     if let Some(other) = &input.world.claimed_by {
         let message = format!("{other} is older and scales for a queue of this fleet; this one runs at spec.replicas");
         return Verdict::new(condition, Truth::False, Reason::QueueClaimedByOther, message);
@@ -46,10 +49,28 @@ pub(super) fn scaling_active(input: &Input) -> Verdict {
         ScalingActive::SignalsValid => (Truth::True, Reason::SignalsValid),
         ScalingActive::SignalsDegraded => (Truth::True, Reason::SignalsDegraded),
         ScalingActive::SignalsUnknown => (Truth::False, Reason::SignalsUnknown),
+        ScalingActive::FallbackActive => (Truth::False, Reason::FallbackActive),
         ScalingActive::DryRun => (Truth::False, Reason::DryRun),
         ScalingActive::TurnedOff => (Truth::False, Reason::TurnedOff),
     };
     Verdict::new(condition, truth, reason, scaling.active_message)
+}
+
+/// Whose the size is instead, and how to end that.
+fn owned_by_other(input: &Input) -> Option<String> {
+    if let Some(owner) = input.owner {
+        return Some(format!(
+            "{owner} sizes the Deployment, and this operator writes no size while that lasts: remove it, or let it scale the \
+             TemporalWorker, with autoscaling.mode: \"Off\""
+        ));
+    }
+    // Without an autoscaler of its own a fleet may well be sized so.
+    let rival = input.world.rival_on(Scales::Worker);
+    let rival = rival.filter(|_| matches!(input.desired.size, Size::Auto { .. }))?;
+    Some(format!(
+        "{} sets spec.replicas, which is the size while it is there: remove it, or set autoscaling.mode: \"Off\"",
+        rival.name
+    ))
 }
 
 /// How many pods are known by another source than the best one, and how to get that.

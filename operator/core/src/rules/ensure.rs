@@ -31,7 +31,8 @@ pub fn ensure(desired: &Desired, world: &World, replicas: u32) -> Vec<Step> {
         }),
         Seen::Known(Child::Ours(view)) if stale(&view.object, &desired.deployment_hash) => {
             steps.push(Step::ApplyDeployment {
-                replicas: (!view.scale_managed).then_some(view.replicas),
+                // Left out where anybody but the manager of this very step owns it: it then stays as it is.
+                replicas: (!view.scale_managed && view.taken.is_none()).then_some(view.replicas),
             });
         }
         Seen::Known(Child::Ours(_) | Child::Foreign { .. }) | Seen::Unknown { .. } => {}

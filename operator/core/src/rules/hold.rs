@@ -9,7 +9,8 @@ use crate::world::World;
 
 /// The size as the annotations leave it. A fleet is made in its own size, and held from then on.
 pub fn hold(desired: &Desired, world: &World, sized: Sized) -> Sized {
-    let sized = if desired.pause.force_activation && world.claimed_by.is_none() {
+    let ours = world.claimed_by.is_none() && world.rival.is_none();
+    let sized = if desired.pause.force_activation && ours {
         activated(&desired.size, sized)
     } else {
         sized

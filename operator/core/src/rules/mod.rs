@@ -5,6 +5,7 @@ pub mod ensure;
 pub mod hold;
 pub mod quarantine;
 pub mod queue_rate;
+pub mod rival;
 pub mod scale;
 pub mod size;
 pub mod victims;

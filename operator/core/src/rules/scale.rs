@@ -145,6 +145,11 @@ fn leaving(pods: &[PodView], victims: &[String], desired: &Desired, sized: &Size
     }
 }
 
+/// The size is somebody else's: no write of it, and no pod stays marked for a scale-in of ours.
+pub fn hands_off(world: &World) -> Vec<Step> {
+    world.pods.known().map_or_else(Vec::new, |pods| take_back(pods, &[]))
+}
+
 /// The scale-in to go on with, or a new one; and whether all its victims carry the mark. `None` while nobody may go.
 fn under_way(
     desired: &Desired,

@@ -12,7 +12,7 @@ use crate::memory::Memory;
 use crate::notice::{Notice, NoticeReason};
 use crate::readiness::Reason;
 use crate::step::Why;
-use crate::world::{Child, DeploymentView, PodView, Trouble, World};
+use crate::world::{Child, DeploymentView, PodView, Scales, Trouble, World};
 
 /// What was decided.
 #[derive(Clone, Debug, PartialEq)]
@@ -55,9 +55,12 @@ pub enum Shrink {
 impl Sized {
     /// The law answered and its signals are good enough to act on.
     pub fn holds_no_doubt(&self) -> bool {
-        self.decision
-            .as_ref()
-            .is_none_or(|decision| decision.active.reason != ScalingActive::SignalsUnknown)
+        self.decision.as_ref().is_none_or(|decision| {
+            !matches!(
+                decision.active.reason,
+                ScalingActive::SignalsUnknown | ScalingActive::FallbackActive
+            )
+        })
     }
 }
 
@@ -91,8 +94,11 @@ pub fn size(desired: &Desired, world: &World, memory: &Memory, now: Timestamp) -
     let mut notices = Vec::new();
     let spec_changed = memory.spec_replicas.is_some_and(|seen| seen != spec);
 
+    // Another autoscaler writes `spec.replicas`: that is the size, as for a fleet without one of its own.
+    let followed = world.rival_on(Scales::Worker).is_some();
+
     match (&desired.size, &decision) {
-        (Size::Auto { policy, .. }, Some(decided)) => {
+        (Size::Auto { policy, .. }, Some(decided)) if !followed => {
             if spec_changed {
                 notices.push(Notice::warning(
                     NoticeReason::ReplicasIgnored,
@@ -136,7 +142,7 @@ pub fn size(desired: &Desired, world: &World, memory: &Memory, now: Timestamp) -
                 notices,
             }
         }
-        (Size::Auto { .. }, None) if !claimed => {
+        (Size::Auto { .. }, None) if !claimed && !followed => {
             let why = Why {
                 reason: "Hold".into(),
                 message: format!("the pods are not known -> {present}"),

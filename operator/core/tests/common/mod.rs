@@ -73,6 +73,7 @@ impl Cluster {
             },
             claimed_by: None,
             rate_claimed_by: None,
+            rival: None,
             deployment: Seen::Known(Child::Absent),
             budget: Seen::Known(Child::Absent),
             control_secret: Seen::Known(Child::Absent),
@@ -145,14 +146,19 @@ impl Cluster {
             }
             Step::ApplyDeployment { replicas } => {
                 let object = self.object("deployment", &desired.deployment_hash);
-                let (size, managed) = match self.world.deployment.known().and_then(Child::ours) {
-                    Some(view) => (replicas.unwrap_or(view.replicas), view.scale_managed),
-                    None => (replicas.unwrap_or(1), false),
+                let (size, managed, taken) = match self.world.deployment.known().and_then(Child::ours) {
+                    Some(view) => (
+                        replicas.unwrap_or(view.replicas),
+                        view.scale_managed,
+                        view.taken.clone(),
+                    ),
+                    None => (replicas.unwrap_or(1), false, None),
                 };
                 self.world.deployment = Seen::Known(Child::Ours(DeploymentView {
                     object,
                     replicas: size,
                     scale_managed: managed,
+                    taken,
                     observed: true,
                     current: size,
                     updated: size,
@@ -219,6 +225,10 @@ impl Cluster {
                     || view.replicas != *from
                 {
                     return Err("conflict".into());
+                }
+                // Of one value there may be several owners; another value has the one who wrote it.
+                if view.replicas != *to {
+                    view.taken = None;
                 }
                 view.replicas = *to;
                 view.scale_managed = true;

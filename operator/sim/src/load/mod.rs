@@ -39,6 +39,11 @@ impl Curve {
         }
     }
 
+    /// The time of the last knot [s]; 0 without one.
+    pub(crate) fn end(&self) -> f64 {
+        self.knots.last().map_or(0.0, |(at, _)| *at)
+    }
+
     /// The lines of the curve from 0 to `end`: (start, end, rate at the start, rate at the end).
     pub(crate) fn lines(&self, end: f64) -> Vec<(f64, f64, f64, f64)> {
         let mut times: Vec<f64> = self.knots.iter().map(|(at, _)| *at).collect();

@@ -63,6 +63,14 @@ impl Trace {
         )
     }
 
+    /// The time of its last line [s], ≥ 0: a rate goes on beyond it, arrivals do not.
+    pub fn end(&self) -> f64 {
+        match self {
+            Self::Rate(curve) => curve.end(),
+            Self::Arrivals(moments) => moments.last().copied().unwrap_or(0.0),
+        }
+    }
+
     fn read<R: std::io::Read>(mut reader: csv::Reader<R>) -> Result<Self, TraceError> {
         let header: Vec<String> = reader.headers()?.iter().map(str::to_owned).collect();
         let columns = match header.iter().map(String::as_str).collect::<Vec<_>>()[..] {
@@ -121,6 +129,14 @@ mod tests {
         };
         for (at, rate) in [(0.0, 5.0), (59.0, 5.0), (60.0, 10.0), (119.0, 10.0), (121.0, 0.0)] {
             assert!((curve.at(at) - rate).abs() < 1e-12, "{} at {at}", curve.at(at));
+        }
+    }
+
+    #[test]
+    fn a_trace_ends_with_its_last_line() {
+        for text in ["seconds,tasks_per_second\n0,5\n60,10\n120,0\n", "arrival_seconds\n1\n120\n"] {
+            let end = Trace::parse(text).expect("a trace").end();
+            assert!((end - 120.0).abs() < 1e-12, "{end}");
         }
     }
 

@@ -8,6 +8,9 @@ mod pareto;
 pub use course::course;
 pub use pareto::pareto;
 
+/// Points of a curve that a picture can show.
+pub const POINTS: u32 = 900;
+
 /// Colours of scalers, in their order.
 const COLOURS: [&str; 12] = [
     "#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000", "#8c6d31", "#7f7f7f", "#5254a3",

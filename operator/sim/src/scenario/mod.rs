@@ -15,6 +15,7 @@ mod service;
 use serde::{Deserialize, Serialize};
 
 pub use builtin::{PROFILES, builtin, names};
+use fleet_autoscale::Policy;
 pub use fleet_autoscale::TaskType;
 pub use read::{ScenarioError, open, parse};
 pub use service::{Family, Service};
@@ -37,6 +38,10 @@ pub struct Scenario {
     /// What `load.trace` named, read.
     #[serde(skip)]
     pub trace: Option<Trace>,
+    /// The policy of our scalers, for a fleet that has one; default: the law's own, within `bounds` and for `objective`, which
+    /// are all that the peers know of it.
+    #[serde(skip)]
+    pub policy: Option<Policy>,
     /// One run per seed; default 1 to 10.
     #[serde(default = "ten_seeds")]
     pub seeds: Vec<u64>,
@@ -265,7 +270,14 @@ impl Scenario {
             objective_seconds: self.objective.seconds,
             objective_percentile: self.objective.percentile,
             grace_seconds: self.pods.grace_seconds,
+            policy: self.policy.clone(),
         }
+    }
+
+    /// The same scenario, if every value lies within its bounds: for one that was not read from text.
+    pub fn checked(self) -> Result<Self, ScenarioError> {
+        read::check(&self)?;
+        Ok(self)
     }
 
     /// The same scenario with the first `count` seeds: those it names, then the numbers that follow the last.

@@ -127,12 +127,13 @@ fn within(field: impl Into<String>, value: f64, low: f64, high: f64) -> Result<(
     }
 }
 
-fn check(scenario: &Scenario) -> Result<(), ScenarioError> {
+pub(super) fn check(scenario: &Scenario) -> Result<(), ScenarioError> {
     let Scenario {
         name: _,
         kinds,
         load,
         trace: _,
+        policy: _,
         seeds,
         duration_seconds,
         pods,

@@ -18,6 +18,7 @@ pub(crate) fn setting() -> Setting {
         objective_seconds: 5.0,
         objective_percentile: 99.0,
         grace_seconds: 3600.0,
+        policy: None,
     }
 }
 

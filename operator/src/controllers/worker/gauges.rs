@@ -1,7 +1,7 @@
 //! The gauges of one fleet, from one pass. Pure. What is not known has no series: missing is not zero.
 
 use fleet_autoscale::Seen;
-use fleet_core::{ConditionType, PodView, Size, Truth};
+use fleet_core::{ConditionType, PodView, Reason, Size, Truth};
 use fleet_crds::TemporalWorkerStatus;
 use kube::ResourceExt;
 
@@ -36,6 +36,14 @@ pub fn gauges(pass: &Pass, status: &TemporalWorkerStatus, size: Option<&Size>) -
     all.extend(paused.map(|verdict| {
         let paused = u8::from(verdict.truth == Truth::True);
         gauge("temporal_fleet_autoscaler_paused", f64::from(paused))
+    }));
+    let active = pass
+        .verdicts
+        .iter()
+        .find(|verdict| verdict.condition == ConditionType::ScalingActive);
+    all.extend(active.map(|verdict| {
+        let fallback = u8::from(verdict.reason == Reason::FallbackActive);
+        gauge("temporal_fleet_autoscaler_fallback_active", f64::from(fallback))
     }));
     for condition in &status.conditions {
         for state in ["True", "False", "Unknown"] {

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use fleet_autoscale::Seen;
-use fleet_core::{Memory, PodView, Reason};
+use fleet_core::{Memory, PodView, Reason, Rival};
 use fleet_crds::{TemporalWorker, names};
 use futures::future::join_all;
 use jiff::Timestamp;
@@ -18,6 +18,7 @@ use crate::claims;
 use crate::connection::{self, Owner, Problem, Resolved};
 use crate::context::{Context, FleetState};
 use crate::k8s::read;
+use crate::rivals;
 use crate::signals::heartbeat::Place;
 use crate::signals::sources::Fleet;
 use crate::stores::Stores;
@@ -34,6 +35,8 @@ pub struct Observed {
     pub claimed_by: Option<String>,
     /// An older fleet with another rate limit for the same queue.
     pub rate_claimed_by: Option<String>,
+    /// Another autoscaler that aims at this fleet.
+    pub rival: Option<Rival>,
     /// The Deployment of our name.
     pub deployment: Seen<Option<Arc<Deployment>>>,
     /// The disruption budget of our name.
@@ -85,6 +88,7 @@ pub async fn observe(ctx: &Context, stores: &Stores, worker: &TemporalWorker) ->
         connection,
         claimed_by: claims::claimed_by(&ctx.scopes, worker),
         rate_claimed_by: claims::rate_claimed_by(&ctx.scopes, worker),
+        rival: rivals::of(&stores.autoscalers.state(), worker),
         deployment,
         budget,
         control_secret,

@@ -4,8 +4,8 @@
 use std::collections::BTreeMap;
 
 use fleet_autoscale::{
-    Mode, Policy, Prior, Profile, RuleKind, ScaleDownBehavior, ScalingRule, ScheduleToStart, SelectPolicy, SlotKind,
-    TaskType,
+    Fallback, Mode, Policy, Prior, Profile, RuleKind, ScaleDownBehavior, ScalingRule, ScheduleToStart, SelectPolicy,
+    SlotKind, TaskType,
 };
 use fleet_core::{Desired, Queue, Reason, Size, pause};
 use fleet_crds as api;
@@ -203,6 +203,7 @@ fn policy(spec: &api::AutoscalingSpec) -> Result<Policy, Invalid> {
                 backlog_per_replica,
             },
         behavior,
+        fallback,
         cooldown_seconds,
         polling_interval_seconds,
     } = spec;
@@ -236,12 +237,32 @@ fn policy(spec: &api::AutoscalingSpec) -> Result<Policy, Invalid> {
             .as_ref()
             .and_then(|behavior| behavior.scale_down.as_ref())
             .map(scale_down),
+        fallback: fallback.as_ref().and_then(self::fallback),
         prior: Prior::default(),
     }
     .validated()
     .map_err(|error| Invalid {
         reason: Reason::PodTemplateInvalid,
         message: format!("autoscaling: {error}"),
+    })
+}
+
+/// `HoldCurrent` is what the law does without one.
+fn fallback(spec: &api::FallbackSpec) -> Option<Fallback> {
+    let api::FallbackSpec {
+        policy,
+        replicas,
+        failure_threshold,
+    } = spec;
+    let fixed = match policy {
+        api::FallbackPolicy::HoldCurrent => return None,
+        api::FallbackPolicy::AtLeast => false,
+        api::FallbackPolicy::Fixed => true,
+    };
+    Some(Fallback {
+        replicas: unsigned(replicas.unwrap_or(0)),
+        failures: unsigned(*failure_threshold),
+        fixed,
     })
 }
 

@@ -3,13 +3,13 @@
 use std::sync::Arc;
 
 use fleet_autoscale::Seen;
-use fleet_core::{Child, ChildView, Connection, DeploymentView, QueueView, World};
+use fleet_core::{Child, ChildView, Connection, DeploymentView, QueueView, Taken, World};
 use fleet_crds::{TemporalWorker, names};
 use k8s_openapi::api::apps::v1::Deployment;
 use kube::{Resource, ResourceExt};
 
 use crate::k8s::apply::Rendered;
-use crate::k8s::managed_fields::Ownership;
+use crate::k8s::managed_fields::{self, Ownership};
 
 use super::observe::Observed;
 use super::validate::Valid;
@@ -27,6 +27,7 @@ pub fn world(
         connection,
         claimed_by: observed.claimed_by.clone(),
         rate_claimed_by: observed.rate_claimed_by.clone(),
+        rival: observed.rival.clone(),
         deployment: child(&observed.deployment, &uid, |live| {
             deployment(live, &valid.rendered_deployment)
         }),
@@ -70,6 +71,21 @@ fn view<K: Resource>(live: &K, rendered: Option<&Rendered>) -> ChildView {
     }
 }
 
+/// The last write of the size by a field manager that is none of ours.
+fn taken(live: &Deployment) -> Option<Taken> {
+    const OURS: [&str; 2] = [names::MANAGER_CHILDREN, names::MANAGER_SCALE];
+    let writers = managed_fields::owners(live.managed_fields(), &["spec", "replicas"]);
+    writers
+        .filter_map(|entry| {
+            let manager = entry.manager.as_deref().filter(|manager| !OURS.contains(manager))?;
+            Some(Taken {
+                manager: manager.to_owned(),
+                at: entry.time.as_ref()?.0,
+            })
+        })
+        .max_by(|a, b| (a.at, &a.manager).cmp(&(b.at, &b.manager)))
+}
+
 fn deployment(live: &Deployment, rendered: &Rendered) -> DeploymentView {
     let spec = live.spec.as_ref();
     let status = live.status.as_ref();
@@ -87,6 +103,7 @@ fn deployment(live: &Deployment, rendered: &Rendered) -> DeploymentView {
         object: view(live, Some(rendered)),
         replicas: u32::try_from(spec.and_then(|spec| spec.replicas).unwrap_or(1)).unwrap_or(0),
         scale_managed,
+        taken: taken(live),
         observed: status.and_then(|status| status.observed_generation) >= live.metadata.generation,
         current: count(status.and_then(|status| status.replicas)),
         updated: count(status.and_then(|status| status.updated_replicas)),
