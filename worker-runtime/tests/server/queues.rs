@@ -1,8 +1,8 @@
 //! Queues, slots and versions on a real server.
 
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
-use fleet_worker::{FleetWorker, Versioning};
+use fleet_worker::Versioning;
 use temporalio_client::{Client, WorkflowHandle, WorkflowSignalOptions};
 use temporalio_common::{
     HasWorkflowDefinition, UntypedWorkflow,
@@ -187,65 +187,4 @@ async fn open_runs_stay_on_their_version_and_new_ones_take_the_current_one() {
 #[tokio::test]
 async fn open_runs_move_to_the_current_version_if_the_worker_says_so() {
     assert_eq!(two_versions("moving", Versioning::AutoUpgrade).await, ["two", "two"]);
-}
-
-/// Workers in the pool's own processes are tested on the fake frontend; here that results and failures pass a real server.
-mod pool {
-    use fleet_worker::process::{Failure, Pool};
-
-    use super::*;
-
-    #[test]
-    #[ignore = "run by the pool of the other test"]
-    fn child() {
-        fleet_worker::process::child(&[("halves", |child, input| match child.details() {
-            Some(done) => Ok([done, &input].concat()),
-            None => {
-                child.heartbeat(b"half ".to_vec())?;
-                Err(Failure::new("lost power"))
-            }
-        })]);
-    }
-
-    struct Pooled(Pool);
-
-    #[activities]
-    impl Pooled {
-        #[activity(name = "pooled")]
-        async fn pooled(self: Arc<Self>, ctx: ActivityContext, input: Vec<u8>) -> Result<Vec<u8>, ActivityError> {
-            self.0.run(&ctx, "halves", input).await
-        }
-    }
-
-    #[workflow]
-    #[derive(Default)]
-    struct Pools;
-
-    #[workflow_methods]
-    impl Pools {
-        #[run(name = "Pools")]
-        async fn run(ctx: &mut WorkflowContext<Self>, input: Vec<u8>) -> WorkflowResult<Vec<u8>> {
-            let options = ActivityOptions::start_to_close_timeout(Duration::from_mins(1));
-            Ok(ctx.execute_activity(Pooled::pooled, input, options).await?)
-        }
-    }
-
-    fn registered(worker: FleetWorker) -> FleetWorker {
-        let pool = Pool::new(1).args([
-            "--exact",
-            "queues::pool::child",
-            "--ignored",
-            "--nocapture",
-            "--test-threads=1",
-        ]);
-        worker.workflow::<Pools>().activities(Pooled(pool))
-    }
-
-    #[tokio::test]
-    async fn an_activity_in_a_child_process_goes_on_with_its_details_after_a_failure() {
-        let bed = Bed::new("pool").await;
-        let worker = registered(bed.worker()).spawn().expect("started");
-        assert_eq!(bed.run(Pools::run, b"done".to_vec()).await, b"half done");
-        end(worker).await;
-    }
 }
