@@ -17,7 +17,10 @@ pub(crate) const CONCURRENCY: &[Row] = &[
         "activities per second of a worker",
         "`max_activities_per_second`",
         "`TEMPORAL_FLEET_MAX_ACTIVITIES_PER_SECOND`, shared out among the pod's queues",
-        &["src/settings_tests.rs::a_pod_gets_all_that_the_operator_sets"],
+        &[
+            "src/settings_tests.rs::a_pod_gets_all_that_the_operator_sets",
+            "tests/server/queues.rs::no_more_tasks_start_in_a_second_than_the_worker_may",
+        ],
     ),
     row(
         "activities per second of a queue",

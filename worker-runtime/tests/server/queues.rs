@@ -1,6 +1,6 @@
 //! Queues, slots and versions on a real server.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use fleet_worker::Versioning;
 use temporalio_client::{Client, WorkflowHandle, WorkflowSignalOptions};
@@ -9,6 +9,7 @@ use temporalio_common::{
     data_converters::RawValue,
     protos::temporal::api::{
         enums::v1::RoutingConfigUpdateState,
+        history::v1::history_event::Attributes,
         workflowservice::v1::{DescribeWorkerDeploymentRequest, SetWorkerDeploymentCurrentVersionRequest},
     },
 };
@@ -20,7 +21,7 @@ use temporalio_sdk::{
 use tonic::Request;
 
 use crate::{
-    bed::{Bed, end, eventually, result},
+    bed::{Bed, end, eventually, history, result},
     ending::{Together_, Work},
     temporal::NAMESPACE,
 };
@@ -85,6 +86,34 @@ async fn no_more_tasks_run_at_once_than_there_are_slots() {
     gate.add_permits(100);
     assert_eq!(result(&handle).await, 78);
     assert_eq!(running.most(), 3);
+    end(worker).await;
+}
+
+#[tokio::test]
+async fn no_more_tasks_start_in_a_second_than_the_worker_may() {
+    let bed = Bed::new("rate").await;
+    let worker = bed
+        .worker_with(&[
+            ("TEMPORAL_FLEET_MAX_ACTIVITIES_PER_SECOND", "1"),
+            ("TEMPORAL_FLEET_ACTIVITY_TASK_POLLERS", r#"{"simpleMaximum":1}"#),
+        ])
+        .workflow::<Together_>()
+        .activities(Work::open())
+        .spawn()
+        .expect("started");
+    let handle = bed.start(Together_::run, 6).await;
+    assert_eq!(result(&handle).await, 21);
+    let mut started: Vec<SystemTime> = history(&handle)
+        .await
+        .into_iter()
+        .filter(|event| matches!(event.attributes, Some(Attributes::ActivityTaskStartedEventAttributes(_))))
+        .filter_map(|event| SystemTime::try_from(event.event_time?).ok())
+        .collect();
+    started.sort();
+    assert_eq!(started.len(), 6);
+    let took = started[5].duration_since(started[0]).expect("in order");
+    // A poll was open before, and the server may be late with its first answer.
+    assert!(took >= Duration::from_secs(2), "{took:?}");
     end(worker).await;
 }
 
@@ -165,7 +194,7 @@ async fn two_versions(name: &str, versioning: Versioning) -> [String; 2] {
     make_current(&bed, name, "1").await;
     let old = bed.start(One::run, ()).await;
     eventually("the first version has begun it", async || {
-        crate::bed::history(&old).await.len() >= 4
+        history(&old).await.len() >= 4
     })
     .await;
     let second = version("2").workflow::<Two>().spawn().expect("started");
