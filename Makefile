@@ -3,7 +3,7 @@
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup demo down cluster-up cluster-down test test-unit test-faults test-worker test-python test-python-unit test-tutorial bench-runtime bench-autoscaler dev-server lint audit images image-python generate fmt clean
+.PHONY: help setup demo down cluster-up cluster-down test test-unit test-faults test-worker test-worker-long test-python test-python-unit test-tutorial bench-runtime bench-autoscaler dev-server lint audit images image-python generate fmt clean
 
 CACHE := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/temporal-fleet
 HELM := $(CACHE)/bin/helm
@@ -77,6 +77,9 @@ test-faults: $(if $(FOREIGN),$(HELM),setup images) ## all faults on a real clust
 test-worker: setup ## the worker runtime on a real Temporal server, without a cluster; with the Python SDK as its peer
 	$(PIP)
 	PYTHON_SITE=$(PYTHON_SITE) cargo test -q --test server -- --test-threads=8
+
+test-worker-long: setup ## faults of the worker runtime that take minutes: ten without Temporal, a key that stays revoked (~12 min)
+	cargo test -q --test server -- --ignored
 
 test-python: test-python-unit $(if $(FOREIGN),$(HELM),setup images image-python) ## the Python example: its unit tests, then its fleet on a real cluster
 	$(USE_CLUSTER); cargo test -q --test shared python -- --ignored

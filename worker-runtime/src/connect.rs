@@ -13,7 +13,12 @@ use temporalio_common::{
 };
 use tonic::{Code, Request, Status};
 
-use crate::{backoff::Backoff, health::Readiness, refusal::refusal, settings::Settings};
+use crate::{
+    backoff::Backoff,
+    health::Readiness,
+    refusal::refusal,
+    settings::{Settings, fits_a_header},
+};
 
 /// Limit of one attempt to reach the server.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -56,6 +61,8 @@ pub(crate) enum Error {
     Read { path: PathBuf, source: std::io::Error },
     #[error("{0} is empty")]
     Empty(PathBuf),
+    #[error("the API key in {0} has characters that no header can carry")]
+    ApiKey(PathBuf),
     #[error("the connection settings cannot be used: {0}")]
     Settings(String),
     #[error("cannot connect to {address}: {why}")]
@@ -106,7 +113,7 @@ impl Credentials {
         let tls = settings.connection.tls.as_ref();
         let data = |source: Option<&DataSource>| source.map(read_source).transpose();
         let api_key = match &settings.api_key_file {
-            Some(path) => Some(String::from_utf8_lossy(&read_file(path.clone())?).trim().to_owned()),
+            Some(path) => Some(api_key(path.clone())?),
             None => settings.connection.api_key.clone(),
         };
         Ok(Self {
@@ -129,6 +136,12 @@ fn read_source(source: &DataSource) -> Result<Vec<u8>, Error> {
             std::any::type_name_of_val(other)
         ))),
     }
+}
+
+fn api_key(path: PathBuf) -> Result<String, Error> {
+    let content = read_file(path.clone())?;
+    let key = String::from_utf8_lossy(&content).trim().to_owned();
+    if fits_a_header(&key) { Ok(key) } else { Err(Error::ApiKey(path)) }
 }
 
 fn read_file(path: PathBuf) -> Result<Vec<u8>, Error> {

@@ -1,7 +1,9 @@
-//! Which workflow's code runs on a thread at this moment, so that a thread that is stuck can say in whose code.
+//! Which workflow's code runs on a thread at this moment, so that a thread that is stuck can say in whose code, and so that what the
+//! code logs says whose it is.
 //!
-//! The SDK runs all workflow code through interceptors, one set per workflow in memory. Ours does nothing but note the run while its
-//! code runs: the result, the order and the commands of a workflow are as without it.
+//! The SDK runs all workflow code through interceptors, one set per workflow in memory. Ours notes the run while its code runs, and keeps
+//! the log silent while history is replayed: it was written when that happened. The result, the order and the commands of a workflow
+//! are as without it.
 
 use std::{
     future::poll_fn,
@@ -45,6 +47,12 @@ impl Executing {
                 workflow_type: view.workflow_type().into(),
                 run_id: view.run_id().into(),
             },
+            span: tracing::info_span!(
+                "workflow",
+                workflow_type = view.workflow_type(),
+                workflow_id = view.workflow_id(),
+                run_id = view.run_id(),
+            ),
         })
     }
 
@@ -57,6 +65,7 @@ impl Executing {
 struct Notes {
     executing: Executing,
     run: Run,
+    span: tracing::Span,
 }
 
 /// Clears the note when a piece of workflow code returns, or panics.
@@ -69,20 +78,25 @@ impl Drop for Piece<'_> {
 }
 
 impl Notes {
-    fn piece<T>(&self, code: impl FnOnce() -> T) -> T {
+    fn piece<T>(&self, replaying: bool, code: impl FnOnce() -> T) -> T {
         self.executing.set(Some(self.run.clone()));
         let _piece = Piece(&self.executing);
-        code()
+        if replaying {
+            tracing::dispatcher::with_default(&tracing::Dispatch::none(), code)
+        } else {
+            self.span.in_scope(code)
+        }
     }
 
     /// Each poll of an asynchronous handler is a piece.
     fn pieces<'a, T: 'a>(
         &'a self,
+        context: WorkflowInterceptorContext,
         start: impl FnOnce() -> WorkflowInterceptorFuture<'a, T> + 'a,
     ) -> WorkflowInterceptorFuture<'a, T> {
         WorkflowInterceptorFuture::new(async move {
-            let mut handler = self.piece(start);
-            poll_fn(|cx| self.piece(|| handler.poll_unpin(cx))).await
+            let mut handler = self.piece(context.is_replaying_history_events(), start);
+            poll_fn(|cx| self.piece(context.is_replaying_history_events(), || handler.poll_unpin(cx))).await
         })
     }
 }
@@ -94,51 +108,52 @@ impl WorkflowInterceptor for Notes {
         input: InitializeWorkflowInput,
         next: WorkflowNext<'_, InitializeWorkflowInput, InitializeWorkflowOutput>,
     ) -> InitializeWorkflowOutput {
-        self.piece(|| next.run(input))
+        // The SDK does not tell here whether history is replayed.
+        self.piece(false, || next.run(input))
     }
 
     fn execute<'a>(
         &'a self,
-        _: WorkflowInterceptorContext,
+        context: WorkflowInterceptorContext,
         input: ExecuteWorkflowInput,
         next: WorkflowNext<'a, ExecuteWorkflowInput, WorkflowInterceptorFuture<'a, ExecuteWorkflowResult>>,
     ) -> WorkflowInterceptorFuture<'a, ExecuteWorkflowResult> {
-        self.pieces(|| next.run(input))
+        self.pieces(context, || next.run(input))
     }
 
     fn handle_signal<'a>(
         &'a self,
-        _: WorkflowInterceptorContext,
+        context: WorkflowInterceptorContext,
         input: HandleSignalInput,
         next: WorkflowNext<'a, HandleSignalInput, WorkflowInterceptorFuture<'a, HandleSignalResult>>,
     ) -> WorkflowInterceptorFuture<'a, HandleSignalResult> {
-        self.pieces(|| next.run(input))
+        self.pieces(context, || next.run(input))
     }
 
     fn handle_update<'a>(
         &'a self,
-        _: WorkflowInterceptorContext,
+        context: WorkflowInterceptorContext,
         input: HandleUpdateInput,
         next: WorkflowNext<'a, HandleUpdateInput, WorkflowInterceptorFuture<'a, HandleUpdateResult>>,
     ) -> WorkflowInterceptorFuture<'a, HandleUpdateResult> {
-        self.pieces(|| next.run(input))
+        self.pieces(context, || next.run(input))
     }
 
     fn handle_query(
         &self,
-        _: SyncWorkflowInterceptorContext,
+        context: SyncWorkflowInterceptorContext,
         input: HandleQueryInput,
         next: WorkflowNext<'_, HandleQueryInput, HandleQueryResult>,
     ) -> HandleQueryResult {
-        self.piece(|| next.run(input))
+        self.piece(context.is_replaying_history_events(), || next.run(input))
     }
 
     fn validate_update(
         &self,
-        _: SyncWorkflowInterceptorContext,
+        context: SyncWorkflowInterceptorContext,
         input: ValidateUpdateInput,
         next: WorkflowNext<'_, ValidateUpdateInput, ValidateUpdateResult>,
     ) -> ValidateUpdateResult {
-        self.piece(|| next.run(input))
+        self.piece(context.is_replaying_history_events(), || next.run(input))
     }
 }

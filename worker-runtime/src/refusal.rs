@@ -23,10 +23,34 @@ const TIMEOUT: Duration = Duration::from_secs(3);
 /// The reason for which a server at `host:port`, asked for under `name`, cannot be talked to over TLS; `None` if that is not the reason.
 pub(crate) async fn refusal(host: String, port: u16, name: String, files: TlsFiles) -> Option<String> {
     let handshake = tokio::task::spawn_blocking(move || {
+        if let Some(unreadable) = unreadable(&files) {
+            return Some(unreadable.to_owned());
+        }
         let error = handshake(&host, port, &name, &files).ok().flatten()?;
         Some(words(&error, &name))
     });
     handshake.await.ok().flatten()
+}
+
+/// What is wrong with the files themselves: gRPC's own words for it name neither.
+fn unreadable(files: &TlsFiles) -> Option<&'static str> {
+    let certificate = |pem: &Vec<u8>| CertificateDer::pem_slice_iter(pem).flatten().next().is_some();
+    let TlsFiles {
+        client_cert,
+        client_key,
+        server_ca,
+    } = files;
+    if server_ca.as_ref().is_some_and(|pem| !certificate(pem)) {
+        return Some("there is no certificate in the file of the server's authority (TEMPORAL_TLS_SERVER_CA_CERT_PATH)");
+    }
+    if client_cert.as_ref().is_some_and(|pem| !certificate(pem)) {
+        return Some("there is no certificate in the client's file (TEMPORAL_TLS_CLIENT_CERT_PATH)");
+    }
+    let key = |pem: &Vec<u8>| PrivateKeyDer::from_pem_slice(pem).is_ok();
+    if client_key.as_ref().is_some_and(|pem| !key(pem)) {
+        return Some("there is no key in the client's file (TEMPORAL_TLS_CLIENT_KEY_PATH)");
+    }
+    None
 }
 
 /// The error of either side; none if the server begins to talk.
@@ -107,4 +131,41 @@ fn words(error: &rustls::Error, name: &str) -> String {
         other => return format!("the TLS handshake fails: {other}"),
     };
     text.to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_that_is_not_what_it_should_be_is_named_by_its_variable() {
+        let garbage = || Some(b"not PEM".to_vec());
+        let authority = TlsFiles {
+            server_ca: garbage(),
+            ..TlsFiles::default()
+        };
+        let key = rcgen::KeyPair::generate().expect("a key").serialize_pem().into_bytes();
+        let swapped = TlsFiles {
+            client_cert: Some(key.clone()),
+            client_key: Some(key.clone()),
+            ..TlsFiles::default()
+        };
+        let keyless = TlsFiles {
+            client_key: garbage(),
+            ..TlsFiles::default()
+        };
+        for (files, variable) in [
+            (authority, "TEMPORAL_TLS_SERVER_CA_CERT_PATH"),
+            (swapped, "TEMPORAL_TLS_CLIENT_CERT_PATH"),
+            (keyless, "TEMPORAL_TLS_CLIENT_KEY_PATH"),
+        ] {
+            let said = unreadable(&files).expect("a reason");
+            assert!(said.contains(variable), "{said}");
+        }
+        let fine = TlsFiles {
+            client_key: Some(key),
+            ..TlsFiles::default()
+        };
+        assert_eq!(unreadable(&fine), None);
+    }
 }

@@ -5,6 +5,7 @@
 
 use std::{
     collections::{BTreeSet, HashMap},
+    ffi::OsString,
     fmt,
     path::PathBuf,
     time::Duration,
@@ -13,11 +14,13 @@ use std::{
 use serde::Deserialize;
 use temporalio_common::envconfig::ClientConfigProfile;
 
+mod connection;
 mod reader;
 mod tuner;
 
-use self::reader::Reader;
+pub(crate) use self::connection::fits_a_header;
 pub use self::tuner::Tuner;
+use self::{connection::check_address, reader::Reader};
 
 /// Highest number of slots, pollers or cached workflows that is accepted.
 pub const MAX_SLOTS: u32 = 100_000;
@@ -188,10 +191,32 @@ pub struct InvalidSettings(pub Vec<Problem>);
 impl Settings {
     /// Reads the environment of this process.
     pub fn from_env() -> Result<Self, InvalidSettings> {
-        let variables = std::env::vars_os()
-            .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
-            .collect();
-        Self::from_variables(&variables)
+        Self::from_os_variables(std::env::vars_os())
+    }
+
+    /// Variables of other programs may be written as these like; one of ours that cannot be read must not count as absent.
+    fn from_os_variables(all: impl IntoIterator<Item = (OsString, OsString)>) -> Result<Self, InvalidSettings> {
+        let (mut variables, mut problems) = (HashMap::new(), Vec::new());
+        for (name, value) in all {
+            let Ok(name) = name.into_string() else { continue };
+            match value.into_string() {
+                Ok(value) => {
+                    variables.insert(name, value);
+                }
+                Err(_) if name.starts_with("TEMPORAL_") => {
+                    problems.push(Problem::new(&name, "cannot be read", "text in UTF-8"));
+                }
+                Err(_) => {}
+            }
+        }
+        match Self::from_variables(&variables) {
+            Ok(settings) if problems.is_empty() => Ok(settings),
+            Ok(_) => Err(InvalidSettings(problems)),
+            Err(InvalidSettings(others)) => {
+                problems.extend(others);
+                Err(InvalidSettings(problems))
+            }
+        }
     }
 
     /// Reads the given variables instead of the environment. An empty value counts as absent.
@@ -294,12 +319,14 @@ impl Settings {
                 "three different ports",
             ));
         }
+        let has_key = self.api_key_file.is_some() || self.connection.api_key.is_some();
+        problems.extend(check_address(&self.connection, has_key));
         let tls_off = self
             .connection
             .tls
             .as_ref()
             .is_some_and(|tls| tls.disabled == Some(true));
-        if tls_off && (self.api_key_file.is_some() || self.connection.api_key.is_some()) {
+        if tls_off && has_key {
             problems.push(Problem::new(
                 "TEMPORAL_TLS",
                 "is off although there is an API key, which would be sent in the clear",

@@ -25,9 +25,16 @@ const RESERVED: &[&str] = &[
 ];
 const RESERVED_PREFIX: &str = "TEMPORAL_FLEET_";
 
+/// What the Rust runtime alone reads and the operator never writes: the pod template may (`docs/decisions/0012`).
+const FREE: &[&str] = &[
+    "TEMPORAL_FLEET_COMBINED",
+    "TEMPORAL_FLEET_RECYCLE_AFTER_ACTIVITIES",
+    "TEMPORAL_FLEET_RECYCLE_AFTER_SECONDS",
+];
+
 /// Whether a variable belongs to the contract between operator and pod.
 pub fn reserved(name: &str) -> bool {
-    RESERVED.contains(&name) || name.starts_with(RESERVED_PREFIX)
+    RESERVED.contains(&name) || (name.starts_with(RESERVED_PREFIX) && !FREE.contains(&name))
 }
 
 /// The contract's variables for the container `worker`.
@@ -204,5 +211,20 @@ impl Environment {
                 ..EnvVarSource::default()
             },
         );
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_contract_is_reserved_now_and_later_and_the_runtimes_own_variables_are_free() {
+        for name in ["TEMPORAL_ADDRESS", "POD_NAME", "TEMPORAL_FLEET_TUNER", "TEMPORAL_FLEET_OF_A_LATER_REVISION"] {
+            assert!(reserved(name), "{name}");
+        }
+        for name in ["TEMPORAL_FLEET_COMBINED", "TEMPORAL_FLEET_RECYCLE_AFTER_SECONDS", "TEMPORAL_PROFILE", "RUST_LOG"] {
+            assert!(!reserved(name), "{name}");
+        }
     }
 }

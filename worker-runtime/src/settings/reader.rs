@@ -7,13 +7,14 @@ use std::{
     time::Duration,
 };
 
-use temporalio_common::envconfig::{ClientConfigProfile, LoadClientConfigProfileOptions, load_client_config_profile};
-
 use super::{Deployment, MAX_SLOTS, Pollers, Problem, QueueSettings, Recycling};
+
+/// Bytes of the longest name of a task queue that a server takes.
+const LONGEST_NAME: usize = 1_000;
 
 /// Reads variables one by one and remembers what was wrong.
 pub(super) struct Reader<'a> {
-    variables: &'a HashMap<String, String>,
+    pub(super) variables: &'a HashMap<String, String>,
     pub(super) problems: Vec<Problem>,
 }
 
@@ -124,6 +125,10 @@ impl<'a> Reader<'a> {
             r#"a list such as [{"name":"orders","types":["Workflow","Activity"]}], each name once, 1 to 1000 bytes"#;
         let Some(text) = self.get(NAME).map(str::to_owned) else {
             let single = self.get("TEMPORAL_TASK_QUEUE").map(str::to_owned);
+            if let Some(name) = single.as_ref().filter(|name| name.len() > LONGEST_NAME) {
+                let problem = format!("has {} bytes", name.len());
+                self.problem("TEMPORAL_TASK_QUEUE", problem, format!("1 to {LONGEST_NAME} bytes"));
+            }
             return single
                 .into_iter()
                 .map(|name| QueueSettings {
@@ -136,7 +141,7 @@ impl<'a> Reader<'a> {
             Err(error) => self.problem(NAME, format!("{text:?} cannot be read: {error}"), allowed),
             Ok(queues) => {
                 let names: BTreeSet<&str> = queues.iter().map(|queue| queue.name.as_str()).collect();
-                let sizes = names.iter().all(|name| (1..=1_000).contains(&name.len()));
+                let sizes = names.iter().all(|name| (1..=LONGEST_NAME).contains(&name.len()));
                 if !queues.is_empty() && names.len() == queues.len() && sizes {
                     return queues;
                 }
@@ -180,52 +185,5 @@ impl<'a> Reader<'a> {
         let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
         let host = self.get("HOSTNAME").unwrap_or(host.trim());
         format!("{prefix}{}@{host}", std::process::id())
-    }
-
-    pub(super) fn connection(&mut self) -> ClientConfigProfile {
-        for name in ["TEMPORAL_TLS", "TEMPORAL_TLS_DISABLE_HOST_VERIFICATION"] {
-            let text = self.get(name).unwrap_or("false").to_ascii_lowercase();
-            if !["true", "false", "1", "0"].contains(&text.as_str()) {
-                self.problem(name, format!("{text:?} is neither true nor false"), "true, false");
-            }
-        }
-        let present: HashMap<String, String> = self
-            .variables
-            .iter()
-            .filter(|(_, value)| !value.is_empty())
-            .map(|(name, value)| (name.clone(), value.clone()))
-            .collect();
-        let profile = match load_client_config_profile(LoadClientConfigProfileOptions::default(), Some(&present)) {
-            Ok(profile) => profile,
-            Err(error) => {
-                self.problem("TEMPORAL_*", error.to_string(), "the SDKs' environment configuration");
-                return ClientConfigProfile::default();
-            }
-        };
-        // Read by the SDK's loader and then ignored by its connection: a setting that does nothing is refused.
-        if profile.tls.as_ref().is_some_and(|tls| tls.disable_host_verification) {
-            self.problem(
-                "TEMPORAL_TLS_DISABLE_HOST_VERIFICATION",
-                "is not supported",
-                "absent; use TEMPORAL_TLS_SERVER_NAME and TEMPORAL_TLS_SERVER_CA_CERT_PATH",
-            );
-        }
-        if profile.codec.is_some() {
-            self.problem(
-                "TEMPORAL_CODEC_ENDPOINT",
-                "remote codecs are not supported",
-                "absent; set a codec in code",
-            );
-        }
-        if let Some(tls) = &profile.tls
-            && tls.client_cert.is_some() != tls.client_key.is_some()
-        {
-            self.problem(
-                "TEMPORAL_TLS_CLIENT_CERT_PATH",
-                "certificate and key need each other",
-                "both or none",
-            );
-        }
-        profile
     }
 }

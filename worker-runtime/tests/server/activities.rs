@@ -19,7 +19,10 @@ use temporalio_sdk::{
     workflows::join_all,
 };
 
-use crate::bed::{Bed, Together, attempts, end, ending, events, eventually, pending, result};
+use crate::{
+    bed::{Bed, Together, attempts, end, ending, events, eventually, get, pending, result},
+    ending::{Together_, Work},
+};
 
 /// As many threads as `meets` needs.
 const THREADS: u32 = 40;
@@ -121,16 +124,18 @@ impl Acts {
 
 /// How a test wants an activity to be run.
 #[derive(serde::Serialize, serde::Deserialize, Clone, Default)]
-struct Wanted {
-    name: String,
-    times: u32,
-    attempts: u32,
-    milliseconds: Option<u64>,
-    /// Seconds between heartbeats.
-    heartbeat: Option<u64>,
+pub(crate) struct Wanted {
+    pub(crate) name: String,
+    pub(crate) times: u32,
+    pub(crate) attempts: u32,
+    /// Longest time of an attempt; two minutes if absent.
+    pub(crate) milliseconds: Option<u64>,
+    /// Seconds between heartbeats; a minute if absent.
+    pub(crate) heartbeat: Option<u64>,
 }
 
-fn wanted(name: &str) -> Wanted {
+/// Once, until it succeeds.
+pub(crate) fn wanted(name: &str) -> Wanted {
     Wanted {
         name: name.to_owned(),
         times: 1,
@@ -153,12 +158,12 @@ impl temporalio_common::ActivityDefinition for Named {
 /// Runs an activity so many times at once.
 #[workflow]
 #[derive(Default)]
-struct Runs;
+pub(crate) struct Runs;
 
 #[workflow_methods]
 impl Runs {
     #[run(name = "Runs")]
-    async fn run(ctx: &mut WorkflowContext<Self>, wanted: Wanted) -> WorkflowResult<Vec<String>> {
+    pub(crate) async fn run(ctx: &mut WorkflowContext<Self>, wanted: Wanted) -> WorkflowResult<Vec<String>> {
         let retries = RetryPolicy::builder()
             .initial_interval(Duration::from_millis(200))
             .maximum_attempts(wanted.attempts)
@@ -277,6 +282,27 @@ async fn a_plain_function_learns_of_its_cancellation_and_says_how_it_left_things
     });
     let details = details.expect("details").payloads;
     assert_eq!(String::from_utf8_lossy(&details[0].data), "\"put the tools away\"");
+    end(worker).await;
+}
+
+#[tokio::test]
+async fn an_activity_that_ignores_its_cancellation_keeps_its_slot_until_it_ends_and_harms_no_other() {
+    let bed = Bed::new("deaf").await;
+    let (work, gate, running) = Work::closed();
+    let one = bed.worker_with(&[("TEMPORAL_FLEET_MAX_CONCURRENT_ACTIVITIES", "1")]);
+    let worker = one.workflow::<Together_>().activities(work).spawn().expect("started");
+    let unwanted = bed.start(Together_::run, 1).await;
+    eventually("it runs", async || running.now() == 1).await;
+    unwanted.cancel(WorkflowCancelOptions::default()).await.expect("taken");
+    // The workflow does not wait for it.
+    assert!(ending(&unwanted).await.is_err());
+    assert_eq!(running.now(), 1);
+    assert_eq!(get(worker.ports().health, "/livez").await.0, 200);
+    // The server has forgotten its result by the time it is told.
+    let next = bed.start(Together_::run, 3).await;
+    gate.add_permits(100);
+    assert_eq!(result(&next).await, 6);
+    assert_eq!(running.most(), 1, "it kept its slot");
     end(worker).await;
 }
 

@@ -19,6 +19,7 @@ use temporalio_common::{
     HasWorkflowDefinition,
     data_converters::DataConverter,
     protos::temporal::api::{
+        failure::v1::{Failure, failure::FailureInfo},
         history::v1::{HistoryEvent, history_event::Attributes},
         workflow::v1::PendingActivityInfo,
     },
@@ -93,13 +94,18 @@ impl Bed {
 
     /// The same, with more variables.
     pub(crate) fn worker_with(&self, more: &[(&str, &str)]) -> FleetWorker {
+        FleetWorker::from_settings(self.settings(more))
+    }
+
+    /// Settings of a worker of the queue, with more variables.
+    pub(crate) fn settings(&self, more: &[(&str, &str)]) -> Settings {
         let environment = self.environment();
         let mut variables: Vec<(&str, &str)> = environment
             .iter()
             .map(|(name, value)| (*name, value.as_str()))
             .collect();
         variables.extend(more);
-        worker(&variables)
+        settings(&variables)
     }
 
     /// A variable that lets a worker poll for these task types alone.
@@ -144,6 +150,10 @@ impl Bed {
 
 /// A worker with these variables (later ones win) and free ports, without registrations yet.
 pub(crate) fn worker(variables: &[(&str, &str)]) -> FleetWorker {
+    FleetWorker::from_settings(settings(variables))
+}
+
+fn settings(variables: &[(&str, &str)]) -> Settings {
     let variables: HashMap<String, String> = variables
         .iter()
         .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
@@ -151,7 +161,7 @@ pub(crate) fn worker(variables: &[(&str, &str)]) -> FleetWorker {
     let mut settings = Settings::from_variables(&variables).expect("valid settings");
     settings.ports = FREE_PORTS;
     settings.credential_poll = Duration::from_millis(100);
-    FleetWorker::from_settings(settings)
+    settings
 }
 
 /// The system chooses.
@@ -206,6 +216,24 @@ pub(crate) async fn attempts<W: HasWorkflowDefinition>(handle: &WorkflowHandle<C
             _ => None,
         })
         .collect()
+}
+
+/// Why the attempt before the last one failed, of the only activity of a run that has ended.
+pub(crate) async fn last_failure<W: HasWorkflowDefinition>(handle: &WorkflowHandle<Client, W>) -> Failure {
+    let events = events(handle).await;
+    let failure = events.into_iter().find_map(|event| match event {
+        Attributes::ActivityTaskStartedEventAttributes(started) => started.last_failure,
+        _ => None,
+    });
+    failure.expect("an attempt that failed")
+}
+
+/// The type of an application's failure; empty for any other.
+pub(crate) fn kind(failure: &Failure) -> &str {
+    match &failure.failure_info {
+        Some(FailureInfo::ApplicationFailureInfo(info)) => info.r#type.as_str(),
+        _ => "",
+    }
 }
 
 /// The activities of a run that have not ended, as the server sees them.

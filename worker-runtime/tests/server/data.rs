@@ -6,7 +6,7 @@ use prost::Message as _;
 use temporalio_client::{WorkflowQueryOptions, WorkflowSignalOptions};
 use temporalio_common::{
     RetryPolicy,
-    data_converters::{DataConverter, DefaultFailureConverter, PayloadConverter},
+    data_converters::{DataConverter, DefaultFailureConverter, MultiArgs2, PayloadConverter},
     protos::temporal::api::history::v1::history_event::Attributes,
 };
 use temporalio_macros::{activities, workflow, workflow_methods};
@@ -38,6 +38,19 @@ impl Secrets {
     #[activity(name = "big")]
     async fn big(_: ActivityContext, size: usize) -> Result<Vec<u8>, ActivityError> {
         Ok(vec![7; size])
+    }
+
+    /// Ends when it is told that nobody waits for it any more.
+    #[activity(name = "big_heartbeat")]
+    async fn big_heartbeat(ctx: ActivityContext, size: usize) -> Result<Vec<u8>, ActivityError> {
+        ctx.record_heartbeat(vec![7_u8; size]).await?;
+        ctx.cancelled().await;
+        Err(ActivityError::cancelled())
+    }
+
+    #[activity(name = "takes")]
+    async fn takes(_: ActivityContext, bytes: Vec<u8>) -> Result<usize, ActivityError> {
+        Ok(bytes.len())
     }
 }
 
@@ -73,7 +86,7 @@ impl Reveals {
     }
 }
 
-/// Asks for so many bytes and says what came.
+/// Asks for so many bytes, as a result or as a heartbeat, and says what came.
 #[workflow]
 #[derive(Default)]
 struct Big;
@@ -81,11 +94,18 @@ struct Big;
 #[workflow_methods]
 impl Big {
     #[run(name = "Big")]
-    async fn run(ctx: &mut WorkflowContext<Self>, size: usize) -> WorkflowResult<String> {
+    async fn run(ctx: &mut WorkflowContext<Self>, wanted: MultiArgs2<bool, usize>) -> WorkflowResult<String> {
         let options = ActivityOptions::with_start_to_close_timeout(Duration::from_secs(20))
+            .heartbeat_timeout(Duration::from_secs(20))
             .retry_policy(RetryPolicy::builder().maximum_attempts(1).build())
             .build();
-        Ok(match ctx.execute_activity(Secrets::big, size, options).await {
+        let MultiArgs2(heartbeat, size) = wanted;
+        let came = if heartbeat {
+            ctx.execute_activity(Secrets::big_heartbeat, size, options).await
+        } else {
+            ctx.execute_activity(Secrets::big, size, options).await
+        };
+        Ok(match came {
             Ok(bytes) => format!("{} bytes", bytes.len()),
             Err(error) => {
                 let (mut text, mut error): (String, &dyn std::error::Error) = (error.to_string(), &error);
@@ -96,6 +116,20 @@ impl Big {
                 text
             }
         })
+    }
+}
+
+/// Gives so many bytes to an activity.
+#[workflow]
+#[derive(Default)]
+struct Gives;
+
+#[workflow_methods]
+impl Gives {
+    #[run(name = "Gives")]
+    async fn run(ctx: &mut WorkflowContext<Self>, size: usize) -> WorkflowResult<usize> {
+        let options = ActivityOptions::start_to_close_timeout(Duration::from_secs(20));
+        Ok(ctx.execute_activity(Secrets::takes, vec![7_u8; size], options).await?)
     }
 }
 
@@ -116,42 +150,49 @@ async fn the_server_sees_nothing_readable_and_a_wrong_key_fails_the_task_and_not
         codec("k", &[("k", 1)]),
     );
     let bed = Bed::with(temporal::shared().await, NAMESPACE, "secrets", converter).await;
-    let worker = |keys: &[(&str, u8)]| {
+    let worker = |codec: Encryption| {
         bed.worker()
             .workflow::<Reveals>()
             .activities(Secrets)
-            .codec(codec("k", keys))
+            .codec(codec)
             .encode_failures()
             .spawn()
             .expect("started")
     };
-    let wrong = worker(&[("k", 2)]);
-    let handle = bed.start(Reveals::run, "canary".to_owned()).await;
-    eventually("its task fails", async || {
-        let failed = |event: &Attributes| matches!(event, Attributes::WorkflowTaskFailedEventAttributes(_));
-        events(&handle).await.iter().any(failed)
-    })
-    .await;
-    assert_eq!(get(wrong.ports().health, "/readyz").await.0, 200);
-    end(wrong).await;
+    let mut handles = Vec::new();
+    // Another key under the name, and a name that is not known.
+    for wrong in [codec("k", &[("k", 2)]), codec("other", &[("other", 1)])] {
+        let wrong = worker(wrong);
+        let handle = bed.start(Reveals::run, "canary".to_owned()).await;
+        eventually("its task fails", async || {
+            let failed = |event: &Attributes| matches!(event, Attributes::WorkflowTaskFailedEventAttributes(_));
+            events(&handle).await.iter().any(failed)
+        })
+        .await;
+        assert_eq!(get(wrong.ports().health, "/readyz").await.0, 200);
+        end(wrong).await;
+        handles.push(handle);
+    }
 
-    let right = worker(&[("k", 1), ("old", 3)]);
-    let options = WorkflowSignalOptions::default();
-    handle
-        .signal(Reveals::tell, "canary".to_owned(), options)
-        .await
-        .expect("taken");
-    let told = handle.query(Reveals::told, (), WorkflowQueryOptions::default()).await;
-    assert_eq!(told.expect("an answer").as_deref(), Some("canary"));
-    assert_eq!(result(&handle).await, "canary canary canary");
-    for event in history(&handle).await {
-        assert!(!contains(&event.encode_to_vec(), "canary"), "{event:?}");
+    let right = worker(codec("k", &[("k", 1), ("old", 3)]));
+    for handle in handles {
+        let options = WorkflowSignalOptions::default();
+        handle
+            .signal(Reveals::tell, "canary".to_owned(), options)
+            .await
+            .expect("taken");
+        let told = handle.query(Reveals::told, (), WorkflowQueryOptions::default()).await;
+        assert_eq!(told.expect("an answer").as_deref(), Some("canary"));
+        assert_eq!(result(&handle).await, "canary canary canary");
+        for event in history(&handle).await {
+            assert!(!contains(&event.encode_to_vec(), "canary"), "{event:?}");
+        }
     }
     end(right).await;
 }
 
 #[tokio::test]
-async fn a_result_beyond_the_servers_limits_fails_its_activity_and_harms_no_other() {
+async fn what_an_activity_sends_beyond_the_servers_limits_fails_it_and_harms_no_other() {
     let bed = Bed::new("big").await;
     let worker = bed
         .worker()
@@ -159,13 +200,40 @@ async fn a_result_beyond_the_servers_limits_fails_its_activity_and_harms_no_othe
         .activities(Secrets)
         .spawn()
         .expect("started");
-    assert_eq!(bed.run(Big::run, 1 << 20).await, "1048576 bytes");
+    assert_eq!(bed.run(Big::run, MultiArgs2(false, 1 << 20)).await, "1048576 bytes");
     // Beyond the limit of a payload, and beyond that of a message.
     for size in [3 << 20, 5 << 20] {
-        let said = bed.run(Big::run, size).await;
-        println!("{said}");
-        assert!(said.starts_with("Activity failed"), "{said}");
+        for heartbeat in [false, true] {
+            let said = bed.run(Big::run, MultiArgs2(heartbeat, size)).await;
+            println!("{said}");
+            assert!(said.starts_with("Activity "), "{said}");
+        }
     }
-    assert_eq!(bed.run(Big::run, 1 << 10).await, "1024 bytes");
+    assert_eq!(bed.run(Big::run, MultiArgs2(false, 1 << 10)).await, "1024 bytes");
+    end(worker).await;
+}
+
+#[tokio::test]
+async fn what_a_workflow_sends_beyond_them_fails_its_task_and_harms_no_other() {
+    let bed = Bed::new("big-input").await;
+    let worker = bed
+        .worker()
+        .workflow::<Gives>()
+        .activities(Secrets)
+        .spawn()
+        .expect("started");
+    let handle = bed.start(Gives::run, 3 << 20).await;
+    eventually("its task fails", async || {
+        // An older server ends the whole run, which is not for us to prevent.
+        let failed = |event: &Attributes| {
+            matches!(
+                event,
+                Attributes::WorkflowTaskFailedEventAttributes(_) | Attributes::WorkflowExecutionTerminatedEventAttributes(_)
+            )
+        };
+        events(&handle).await.iter().any(failed)
+    })
+    .await;
+    assert_eq!(bed.run(Gives::run, 1 << 20).await, 1 << 20);
     end(worker).await;
 }

@@ -3,9 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use fleet_worker::{Ended, FleetWorker};
-use temporalio_common::protos::temporal::api::{
-    failure::v1::failure::FailureInfo, history::v1::history_event::Attributes,
-};
+use temporalio_common::protos::temporal::api::failure::v1::failure::FailureInfo;
 use temporalio_macros::{activities, workflow, workflow_methods};
 use temporalio_sdk::{
     ActivityOptions, WorkflowContext, WorkflowResult,
@@ -15,7 +13,7 @@ use temporalio_sdk::{
 use tokio::sync::Semaphore;
 
 use crate::{
-    bed::{Bed, Together, attempts, end, ended, events, eventually, get, ready, result},
+    bed::{Bed, Together, attempts, end, ended, eventually, get, last_failure, ready, result},
     process::Process,
     temporal::{self, KEEPS_POLLS, NAMESPACE},
 };
@@ -57,6 +55,16 @@ impl Work {
         Ok(number)
     }
 
+    /// The same without a number; tells which attempt it was.
+    #[activity(name = "attempt")]
+    pub(crate) async fn attempt(self: Arc<Self>, ctx: ActivityContext) -> Result<String, ActivityError> {
+        self.running.enter();
+        let passed = self.gate.acquire().await?;
+        self.running.leave();
+        drop(passed);
+        Ok(format!("attempt {}", ctx.info().attempt))
+    }
+
     /// Blocks its thread for a moment.
     #[activity(name = "step")]
     pub(crate) fn step(_: ActivityContext, number: u32) -> Result<u32, ActivityError> {
@@ -90,7 +98,8 @@ pub(crate) struct Together_;
 impl Together_ {
     #[run(name = "Together")]
     pub(crate) async fn run(ctx: &mut WorkflowContext<Self>, count: u32) -> WorkflowResult<u32> {
-        let options = ActivityOptions::start_to_close_timeout(Duration::from_mins(5));
+        // Longer than any outage of the tests.
+        let options = ActivityOptions::start_to_close_timeout(Duration::from_hours(1));
         let all = (1..=count).map(|number| ctx.execute_activity(Work::work, number, options.clone()));
         let mut sum = 0;
         for number in join_all(all).await {
@@ -230,14 +239,8 @@ async fn what_outlives_the_grace_period_is_told_first_then_cancelled_and_goes_on
 
     let next = registered(bed.worker()).spawn().expect("started");
     assert_eq!(result(&handle).await, "goes on at 7");
-    let failure = events(&handle).await.into_iter().find_map(|event| match event {
-        Attributes::ActivityTaskStartedEventAttributes(started) => {
-            assert_eq!(started.attempt, 2);
-            started.last_failure
-        }
-        _ => None,
-    });
-    let failure = failure.expect("the failure of the first attempt");
+    assert_eq!(attempts(&handle).await, [2]);
+    let failure = last_failure(&handle).await;
     let Some(FailureInfo::ApplicationFailureInfo(info)) = failure.failure_info else {
         panic!("{failure:?}");
     };

@@ -9,13 +9,11 @@ use temporalio_client::{
     Client, UntypedUpdate, WorkflowExecuteUpdateOptions, WorkflowHandle, WorkflowQueryOptions, WorkflowSignalOptions,
     errors::WorkflowUpdateError,
 };
-use temporalio_common::{
-    UntypedWorkflow,
-    data_converters::{PayloadConverter, RawValue},
-};
+use temporalio_common::{UntypedWorkflow, data_converters::RawValue};
 
 use crate::{
     bed::{Bed, end, eventually, result},
+    dynamic::{raw, text},
     keeper::Kept,
     sample::DataProcessingWorkflow,
     seed,
@@ -130,14 +128,6 @@ async fn a_python_client_talks_with_our_worker() {
     assert!(said.contains("result: SOME DATA-PROCESSED\n"), "{said}");
     end(activities).await;
     end(workflows).await;
-}
-
-fn raw(text: &str) -> RawValue {
-    RawValue::from_value(&text.to_owned(), &PayloadConverter::default())
-}
-
-fn text(value: RawValue) -> String {
-    value.to_value(&PayloadConverter::default())
 }
 
 #[tokio::test]

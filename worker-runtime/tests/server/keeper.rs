@@ -49,9 +49,14 @@ impl Kept {
 
     /// Whether the program still runs.
     pub(crate) fn lives(&self) -> bool {
-        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.pid)).unwrap_or_default();
-        stat.rsplit_once(") ").is_some_and(|(_, state)| !state.starts_with('Z'))
+        lives(&self.pid)
     }
+}
+
+/// Whether a process runs; one that has ended and that nobody has waited for yet does not.
+pub(crate) fn lives(pid: &str) -> bool {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    stat.rsplit_once(") ").is_some_and(|(_, state)| !state.starts_with('Z'))
 }
 
 impl Drop for Kept {

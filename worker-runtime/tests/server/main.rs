@@ -21,14 +21,19 @@
 )]
 
 mod activities;
+mod api_key;
 mod bed;
+mod blocked;
 #[path = "../../examples/encryption/codec.rs"]
 mod codec;
 mod data;
+mod determinism;
+mod dynamic;
 mod ending;
 mod interop;
 mod keeper;
 mod outage;
+mod pool;
 mod process;
 mod proxy;
 mod queues;
@@ -36,6 +41,7 @@ mod queues;
 #[allow(unreachable_pub, missing_debug_implementations)]
 mod sample;
 mod seed;
+mod signals;
 mod temporal;
 mod tls;
 mod values;

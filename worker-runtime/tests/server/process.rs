@@ -5,6 +5,7 @@ use std::{
     process::{Child, Command, ExitCode, Stdio},
     sync::{Arc, Mutex, PoisonError},
     thread::JoinHandle,
+    time::Duration,
 };
 
 use fleet_worker::{FleetWorker, Settings};
@@ -25,10 +26,15 @@ fn child() {
     });
     let mut settings = Settings::from_env().expect("valid variables");
     settings.ports = FREE_PORTS;
+    if case == "hurried" {
+        settings.clean_up = Duration::from_secs(3);
+    }
     let worker = FleetWorker::from_settings(settings);
     let code = match case.as_str() {
         "seed" => crate::seed::registered(worker).run(),
+        "determinism" => crate::determinism::registered(worker).run(),
         "ending" => crate::ending::registered(worker).run(),
+        "hurried" | "signals" => crate::signals::registered(worker).run(),
         other => panic!("no case {other}"),
     };
     println!("\nENDED {}", if code == ExitCode::SUCCESS { "well" } else { "badly" });
@@ -84,8 +90,13 @@ impl Process {
 
     /// How many of its lines hold a text.
     pub(crate) fn lines(&self, what: &str) -> usize {
+        self.with(what).len()
+    }
+
+    /// Its lines that hold a text.
+    pub(crate) fn with(&self, what: &str) -> Vec<String> {
         let lines = self.lines.lock().unwrap_or_else(PoisonError::into_inner);
-        lines.iter().filter(|line| line.contains(what)).count()
+        lines.iter().filter(|line| line.contains(what)).cloned().collect()
     }
 
     /// Tells it to end, as the kubelet does.

@@ -1,14 +1,15 @@
 //! Queues, slots and versions on a real server.
 
-use std::{sync::Arc, time::Duration};
+use std::time::{Duration, SystemTime};
 
-use fleet_worker::{FleetWorker, Versioning};
+use fleet_worker::Versioning;
 use temporalio_client::{Client, WorkflowHandle, WorkflowSignalOptions};
 use temporalio_common::{
     HasWorkflowDefinition, UntypedWorkflow,
     data_converters::RawValue,
     protos::temporal::api::{
         enums::v1::RoutingConfigUpdateState,
+        history::v1::history_event::Attributes,
         workflowservice::v1::{DescribeWorkerDeploymentRequest, SetWorkerDeploymentCurrentVersionRequest},
     },
 };
@@ -20,7 +21,7 @@ use temporalio_sdk::{
 use tonic::Request;
 
 use crate::{
-    bed::{Bed, end, eventually, result},
+    bed::{Bed, end, eventually, history, result},
     ending::{Together_, Work},
     temporal::NAMESPACE,
 };
@@ -85,6 +86,34 @@ async fn no_more_tasks_run_at_once_than_there_are_slots() {
     gate.add_permits(100);
     assert_eq!(result(&handle).await, 78);
     assert_eq!(running.most(), 3);
+    end(worker).await;
+}
+
+#[tokio::test]
+async fn no_more_tasks_start_in_a_second_than_the_worker_may() {
+    let bed = Bed::new("rate").await;
+    let worker = bed
+        .worker_with(&[
+            ("TEMPORAL_FLEET_MAX_ACTIVITIES_PER_SECOND", "1"),
+            ("TEMPORAL_FLEET_ACTIVITY_TASK_POLLERS", r#"{"simpleMaximum":1}"#),
+        ])
+        .workflow::<Together_>()
+        .activities(Work::open())
+        .spawn()
+        .expect("started");
+    let handle = bed.start(Together_::run, 6).await;
+    assert_eq!(result(&handle).await, 21);
+    let mut started: Vec<SystemTime> = history(&handle)
+        .await
+        .into_iter()
+        .filter(|event| matches!(event.attributes, Some(Attributes::ActivityTaskStartedEventAttributes(_))))
+        .filter_map(|event| SystemTime::try_from(event.event_time?).ok())
+        .collect();
+    started.sort();
+    assert_eq!(started.len(), 6);
+    let took = started[5].duration_since(started[0]).expect("in order");
+    // A poll was open before, and the server may be late with its first answer.
+    assert!(took >= Duration::from_secs(2), "{took:?}");
     end(worker).await;
 }
 
@@ -165,7 +194,7 @@ async fn two_versions(name: &str, versioning: Versioning) -> [String; 2] {
     make_current(&bed, name, "1").await;
     let old = bed.start(One::run, ()).await;
     eventually("the first version has begun it", async || {
-        crate::bed::history(&old).await.len() >= 4
+        history(&old).await.len() >= 4
     })
     .await;
     let second = version("2").workflow::<Two>().spawn().expect("started");
@@ -187,65 +216,4 @@ async fn open_runs_stay_on_their_version_and_new_ones_take_the_current_one() {
 #[tokio::test]
 async fn open_runs_move_to_the_current_version_if_the_worker_says_so() {
     assert_eq!(two_versions("moving", Versioning::AutoUpgrade).await, ["two", "two"]);
-}
-
-/// Workers in the pool's own processes are tested on the fake frontend; here that results and failures pass a real server.
-mod pool {
-    use fleet_worker::process::{Failure, Pool};
-
-    use super::*;
-
-    #[test]
-    #[ignore = "run by the pool of the other test"]
-    fn child() {
-        fleet_worker::process::child(&[("halves", |child, input| match child.details() {
-            Some(done) => Ok([done, &input].concat()),
-            None => {
-                child.heartbeat(b"half ".to_vec())?;
-                Err(Failure::new("lost power"))
-            }
-        })]);
-    }
-
-    struct Pooled(Pool);
-
-    #[activities]
-    impl Pooled {
-        #[activity(name = "pooled")]
-        async fn pooled(self: Arc<Self>, ctx: ActivityContext, input: Vec<u8>) -> Result<Vec<u8>, ActivityError> {
-            self.0.run(&ctx, "halves", input).await
-        }
-    }
-
-    #[workflow]
-    #[derive(Default)]
-    struct Pools;
-
-    #[workflow_methods]
-    impl Pools {
-        #[run(name = "Pools")]
-        async fn run(ctx: &mut WorkflowContext<Self>, input: Vec<u8>) -> WorkflowResult<Vec<u8>> {
-            let options = ActivityOptions::start_to_close_timeout(Duration::from_mins(1));
-            Ok(ctx.execute_activity(Pooled::pooled, input, options).await?)
-        }
-    }
-
-    fn registered(worker: FleetWorker) -> FleetWorker {
-        let pool = Pool::new(1).args([
-            "--exact",
-            "queues::pool::child",
-            "--ignored",
-            "--nocapture",
-            "--test-threads=1",
-        ]);
-        worker.workflow::<Pools>().activities(Pooled(pool))
-    }
-
-    #[tokio::test]
-    async fn an_activity_in_a_child_process_goes_on_with_its_details_after_a_failure() {
-        let bed = Bed::new("pool").await;
-        let worker = registered(bed.worker()).spawn().expect("started");
-        assert_eq!(bed.run(Pools::run, b"done".to_vec()).await, b"half done");
-        end(worker).await;
-    }
 }

@@ -1,16 +1,15 @@
-//! TLS, client certificates and API keys, with servers that insist on them: who is refused is told why, and credentials change while
-//! tasks run.
+//! TLS and client certificates, with servers that insist on them: who is refused is told why, and certificates change while tasks run.
 
 use std::path::{Path, PathBuf};
 
+use fleet_worker::WorkerHandle;
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair, date_time_ymd};
 use temporalio_client::{ClientTlsOptions, TlsOptions};
 
 use crate::{
     bed::{self, Bed, attempts, end, eventually, get, not_ready, ready, result},
     ending::{Together_, Work},
-    proxy::Proxy,
-    temporal::{self, Directory, NAMESPACE, Server, Tls},
+    temporal::{Directory, NAMESPACE, Server, Tls},
 };
 
 /// Name in the servers' certificates.
@@ -74,13 +73,13 @@ impl Pair {
     }
 }
 
-fn write(directory: &Path, name: &str, text: &str) -> PathBuf {
+pub(crate) fn write(directory: &Path, name: &str, text: &str) -> PathBuf {
     let path = directory.join(name);
     std::fs::write(&path, text).expect("written");
     path
 }
 
-fn show(path: &Path) -> String {
+pub(crate) fn show(path: &Path) -> String {
     path.display().to_string()
 }
 
@@ -135,6 +134,25 @@ impl Mutual {
         variables.extend(more);
         bed::worker(&variables).workflow::<Together_>()
     }
+
+    /// From now on the server knows the second authority alone, and the test shows this certificate of it.
+    async fn forget_the_first(&mut self, second: &Pair) {
+        self.server.kill();
+        let trusted = vec![self.files.join("second.crt"), self.files.join("ca.crt")];
+        let options = second.options(&self.servers);
+        self.server.trust(trusted, options);
+        self.server.up().await;
+    }
+}
+
+/// How often a worker took new credentials into use, or refused them.
+async fn reloads(worker: &WorkerHandle, outcome: &str) -> String {
+    let text = get(worker.ports().metrics, "/metrics").await.1;
+    let name = format!("temporal_fleet_runtime_credential_reloads_total{{outcome=\"{outcome}\"}} ");
+    let line = text
+        .lines()
+        .find_map(|line| line.strip_prefix(&name).map(str::to_owned));
+    line.unwrap_or_else(|| panic!("{text}"))
 }
 
 #[tokio::test]
@@ -144,12 +162,20 @@ async fn who_is_refused_says_why_in_words() {
     let stranger = pair("stranger", Authority::new().issue(2100));
     let expired = pair("expired", mutual.clients[0].issue(2001));
     let good = pair("good", mutual.clients[0].issue(2100));
+    let garbage = pair(
+        "garbage",
+        Pair {
+            cert: "not PEM".to_owned(),
+            key: "not PEM".to_owned(),
+        },
+    );
     let other = show(&write(&mutual.files, "other-ca.crt", &Authority::new().pem));
     let missing = show(&mutual.files.join("missing.crt"));
-    let cases: [(Option<&[PathBuf; 2]>, &[(&str, &str)], &[&str]); 6] = [
+    let cases: [(Option<&[PathBuf; 2]>, &[(&str, &str)], &[&str]); 7] = [
         (None, &[], &["wants a client certificate"]),
         (Some(&stranger), &[], &["refuses the client certificate", "authority"]),
         (Some(&expired), &[], &["client certificate has expired"]),
+        (Some(&garbage), &[], &["no certificate", "TEMPORAL_TLS_CLIENT_CERT_PATH"]),
         (
             Some(&good),
             &[("TEMPORAL_TLS_SERVER_CA_CERT_PATH", &other)],
@@ -196,29 +222,15 @@ async fn a_certificate_is_replaced_while_tasks_run_and_the_old_one_is_needed_no_
     let handle = bed.start(Together_::run, 5).await;
     eventually("five activities run", async || running.now() == 5).await;
 
-    let metrics = worker.ports().metrics;
-    let reloads = async |outcome: &str| {
-        let text = get(metrics, "/metrics").await.1;
-        let name = format!("temporal_fleet_runtime_credential_reloads_total{{outcome=\"{outcome}\"}} ");
-        let line = text
-            .lines()
-            .find_map(|line| line.strip_prefix(&name).map(str::to_owned));
-        line.unwrap_or_else(|| panic!("{text}"))
-    };
     // A certificate that the server would refuse is not taken into use.
     Authority::new().issue(2100).write(&mutual.files, "client");
-    eventually("the wrong one is refused", async || reloads("rejected").await != "0").await;
-    assert_eq!(reloads("used").await, "0");
+    eventually("the wrong one is refused", async || reloads(&worker, "rejected").await != "0").await;
+    assert_eq!(reloads(&worker, "used").await, "0");
     let second = mutual.clients[1].issue(2100);
     second.write(&mutual.files, "client");
-    eventually("the new one is in use", async || reloads("used").await == "1").await;
+    eventually("the new one is in use", async || reloads(&worker, "used").await == "1").await;
 
-    // From now on the server knows the second authority alone.
-    mutual.server.kill();
-    let trusted = vec![mutual.files.join("second.crt"), mutual.files.join("ca.crt")];
-    let options = second.options(&mutual.servers);
-    mutual.server.trust(trusted, options);
-    mutual.server.up().await;
+    mutual.forget_the_first(&second).await;
     gate.add_permits(100);
     let bed = Bed::on(&mutual.server, NAMESPACE, "rotation-after").await;
     let handle = bed
@@ -231,53 +243,35 @@ async fn a_certificate_is_replaced_while_tasks_run_and_the_old_one_is_needed_no_
 }
 
 #[tokio::test]
-async fn an_api_key_is_demanded_replaced_and_revoked_while_tasks_run() {
-    let files = Directory::new("key-files");
-    let servers = Authority::new();
-    let ca = show(&write(&files, "ca.crt", &servers.pem));
-    let key = write(&files, "key", "first\n");
-    let proxy = Proxy::start(temporal::shared().await, &servers.issue(2100)).await;
-    let (address, path) = (proxy.address(), show(&key));
-    let variables = [
-        ("TEMPORAL_ADDRESS", address.as_str()),
-        ("TEMPORAL_TASK_QUEUE", "key"),
-        ("TEMPORAL_TLS_SERVER_NAME", NAME),
-        ("TEMPORAL_TLS_SERVER_CA_CERT_PATH", &ca),
-        ("TEMPORAL_FLEET_API_KEY_FILE", &path),
-    ];
+async fn a_certificate_that_is_good_no_more_costs_no_result_until_the_next_one_is_there() {
+    let mut mutual = Mutual::start("late-rotation").await;
+    let files = mutual.clients[0].issue(2100).write(&mutual.files, "client");
     let (work, gate, running) = Work::closed();
-    let worker = bed::worker(&variables).workflow::<Together_>().activities(work);
+    let worker = mutual.worker("late-rotation", Some(&files), &[]).activities(work);
     let worker = worker.spawn().expect("started");
-    // Nobody knows the key yet.
-    not_ready(&worker, &["unauthorized"]).await;
-    proxy.accept("first");
     ready(&worker).await;
-
-    let bed = Bed::new("key").await;
-    let first = bed.start(Together_::run, 5).await;
+    let bed = Bed::on(&mutual.server, NAMESPACE, "late-rotation").await;
+    let id = bed.start(Together_::run, 5).await.info().workflow_id.clone();
     eventually("five activities run", async || running.now() == 5).await;
-    // The new key is there before the old one goes.
-    proxy.accept("second");
-    std::fs::write(&key, "second\n").expect("written");
-    eventually("the new key is used", async || proxy.calls("second") > 0).await;
-    proxy.revoke("first");
-    gate.add_permits(5);
-    assert_eq!(result(&first).await, 15);
-    assert_eq!(attempts(&first).await, [1; 5], "nothing was lost");
 
-    // The old key goes before the new one is there: the worker waits for it.
-    proxy.revoke("second");
-    let refused = proxy.refused();
-    let second = bed.start(Together_::run, 2).await;
-    eventually("it is refused", async || proxy.refused() > refused).await;
+    // The server comes first; the file follows when the results are at hand.
+    let second = mutual.clients[1].issue(2100);
+    mutual.forget_the_first(&second).await;
+    gate.add_permits(100);
+    eventually("they end while nobody can be told", async || running.now() == 0).await;
+    // One that is of no use either, as a mistake in between.
+    mutual.clients[1].issue(2001).write(&mutual.files, "client");
+    eventually("an expired one is refused", async || reloads(&worker, "rejected").await != "0").await;
     assert_eq!(
         get(worker.ports().health, "/livez").await.0,
         200,
-        "a restart would not help"
+        "a restart would lose the results"
     );
-    proxy.accept("third");
-    std::fs::write(&key, "third\n").expect("written");
-    gate.add_permits(100);
-    assert_eq!(result(&second).await, 3);
+    second.write(&mutual.files, "client");
+    eventually("the new one is in use", async || reloads(&worker, "used").await == "1").await;
+    let bed = Bed::on(&mutual.server, NAMESPACE, "late-rotation").await;
+    let handle = bed.client.get_workflow_handle::<Together_>(id);
+    assert_eq!(result(&handle).await, 15);
+    assert_eq!(attempts(&handle).await, [1; 5]);
     end(worker).await;
 }

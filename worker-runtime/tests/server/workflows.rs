@@ -5,30 +5,24 @@ use std::{
         Arc,
         atomic::{AtomicU32, Ordering},
     },
-    time::{Duration, SystemTime},
+    time::Duration,
 };
 
-use fleet_worker::{Dynamic, DynamicWorkflow, FleetWorker};
-use futures::FutureExt as _;
+use fleet_worker::FleetWorker;
 use temporalio_client::{
-    Client, WorkflowCancelOptions, WorkflowExecuteUpdateOptions, WorkflowFetchHistoryOptions, WorkflowGetResultOptions,
-    WorkflowHandle, WorkflowQueryOptions, WorkflowSignalOptions, WorkflowStartOptions, errors::WorkflowGetResultError,
+    WorkflowCancelOptions, WorkflowExecuteUpdateOptions, WorkflowGetResultOptions, WorkflowQueryOptions,
+    WorkflowStartOptions, errors::WorkflowGetResultError,
 };
-use temporalio_common::{
-    UntypedWorkflow,
-    data_converters::{MultiArgs2, PayloadConverter, RawValue},
-    protos::temporal::api::history::v1::history_event::Attributes,
-};
+use temporalio_common::{data_converters::MultiArgs2, protos::temporal::api::history::v1::history_event::Attributes};
 use temporalio_macros::{activities, workflow, workflow_methods};
 use temporalio_sdk::{
     ActivityOptions, ApplicationFailure, ChildWorkflowOptions, ContinueAsNewOptions, LocalActivityOptions,
-    SignalWorkflowOptions, SyncWorkflowContext, WorkflowCancellationToken, WorkflowContext, WorkflowContextView,
-    WorkflowResult,
+    SignalWorkflowOptions, WorkflowCancellationToken, WorkflowContext, WorkflowContextView, WorkflowResult,
     activities::{ActivityContext, ActivityError},
     workflows::{join_all, select},
 };
 
-use crate::bed::{Bed, end, ending, events, eventually, history, result};
+use crate::bed::{Bed, end, ending, events, eventually, result};
 
 /// Activities for workflows.
 #[derive(Default)]
@@ -53,7 +47,7 @@ impl Parts {
     }
 }
 
-fn activity() -> ActivityOptions {
+pub(crate) fn activity() -> ActivityOptions {
     ActivityOptions::start_to_close_timeout(Duration::from_mins(1))
 }
 
@@ -285,143 +279,7 @@ impl Local {
     }
 }
 
-/// Time, chance and names, before and after a pause.
-#[workflow]
-#[derive(Default)]
-pub(crate) struct Chance;
-
-#[workflow_methods]
-impl Chance {
-    #[run(name = "Chance")]
-    pub(crate) async fn run(ctx: &mut WorkflowContext<Self>) -> WorkflowResult<Vec<String>> {
-        let mut said = Vec::new();
-        for _ in 0..3 {
-            let since = ctx
-                .workflow_time()
-                .and_then(|time| time.duration_since(SystemTime::UNIX_EPOCH).ok());
-            let word = format!("{since:?} {} {}", ctx.random::<u64>(), ctx.uuid4());
-            // The word becomes part of the history: were it another one in a replay, the task would fail.
-            said.push(ctx.execute_activity(Parts::shout, word, activity()).await?);
-        }
-        Ok(said)
-    }
-}
-
-/// Waits for something that Temporal knows nothing of.
-#[workflow]
-#[derive(Default)]
-pub(crate) struct Impatient;
-
-#[workflow_methods]
-impl Impatient {
-    #[run(name = "Impatient")]
-    pub(crate) async fn run(ctx: &mut WorkflowContext<Self>) -> WorkflowResult<()> {
-        // Found with the next task, which is the timer's: alone, it would wait unseen for ever.
-        select! {
-            _ = ctx.timer(Duration::from_millis(500)) => {}
-            () = tokio::time::sleep(Duration::from_millis(10)).boxed_local().fuse() => {}
-        }
-        Ok(())
-    }
-}
-
-/// The first version of a workflow.
-#[workflow]
-#[derive(Default)]
-pub(crate) struct Before {
-    go: bool,
-}
-
-#[workflow_methods]
-impl Before {
-    #[run(name = "Changes")]
-    pub(crate) async fn run(ctx: &mut WorkflowContext<Self>) -> WorkflowResult<String> {
-        let word = ctx.execute_activity(Parts::shout, "old", activity()).await?;
-        ctx.wait_condition(|state| state.go).await?;
-        Ok(ctx
-            .execute_activity(Parts::shout, format!("{word} way"), activity())
-            .await?)
-    }
-
-    #[signal(name = "go")]
-    pub(crate) fn go(&mut self, _: &mut SyncWorkflowContext<Self>) {
-        self.go = true;
-    }
-}
-
-/// The second one, which knows of the first.
-#[workflow]
-#[derive(Default)]
-pub(crate) struct After {
-    go: bool,
-}
-
-#[workflow_methods]
-impl After {
-    #[run(name = "Changes")]
-    pub(crate) async fn run(ctx: &mut WorkflowContext<Self>) -> WorkflowResult<String> {
-        let word = if ctx.patched("new-way") {
-            ctx.timer(Duration::from_millis(10)).await;
-            "NEW".to_owned()
-        } else {
-            ctx.execute_activity(Parts::shout, "old", activity()).await?
-        };
-        ctx.wait_condition(|state| state.go).await?;
-        Ok(ctx
-            .execute_activity(Parts::shout, format!("{word} way"), activity())
-            .await?)
-    }
-
-    #[signal(name = "go")]
-    pub(crate) fn go(&mut self, _: &mut SyncWorkflowContext<Self>) {
-        self.go = true;
-    }
-}
-
-/// Whatever it is called.
-#[derive(Default)]
-struct Anything(Vec<String>);
-
-impl DynamicWorkflow for Anything {
-    async fn run(ctx: WorkflowContext<Dynamic<Self>>, input: RawValue) -> WorkflowResult<RawValue> {
-        ctx.wait_condition(|state| !state.0.is_empty()).await?;
-        let kind = ctx.info().workflow_type().to_owned();
-        let word: String = input.to_value(&PayloadConverter::default());
-        let said = format!("{kind} {word} {}", ctx.state(|state| state.0.join(" ")));
-        let loud = ctx.execute_activity(Kind("lower"), raw(&said), activity()).await?;
-        Ok(loud)
-    }
-
-    fn signal(&mut self, name: &str, _: RawValue) {
-        self.0.push(name.to_owned());
-    }
-
-    fn query(&self, name: &str, _: RawValue) -> Result<RawValue, String> {
-        Ok(raw(&format!("{name} {}", self.0.len())))
-    }
-}
-
-/// An activity known by its name alone.
-struct Kind(&'static str);
-
-impl temporalio_common::ActivityDefinition for Kind {
-    type Input = RawValue;
-    type Output = RawValue;
-
-    fn name(&self) -> &str {
-        self.0
-    }
-}
-
-fn raw(text: &str) -> RawValue {
-    RawValue::from_value(&text.to_owned(), &PayloadConverter::default())
-}
-
-fn text(value: RawValue) -> String {
-    value.to_value(&PayloadConverter::default())
-}
-
-fn registered(worker: FleetWorker) -> FleetWorker {
+pub(crate) fn registered(worker: FleetWorker) -> FleetWorker {
     worker
         .workflow::<Parent>()
         .workflow::<Echo>()
@@ -432,8 +290,6 @@ fn registered(worker: FleetWorker) -> FleetWorker {
         .workflow::<Countdown>()
         .workflow::<Timers>()
         .workflow::<Local>()
-        .workflow::<Chance>()
-        .workflow::<Impatient>()
         .activities(Parts::default())
 }
 
@@ -557,185 +413,4 @@ async fn a_local_activity_is_retried_within_its_worker() {
     let marker = |event: &Attributes| matches!(event, Attributes::MarkerRecordedEventAttributes(_));
     assert_eq!(events.iter().filter(|event| marker(event)).count(), 1);
     end(worker).await;
-}
-
-#[tokio::test]
-async fn time_chance_and_names_are_the_same_in_every_replay() {
-    let bed = Bed::new("chance").await;
-    let worker = registered(bed.worker_with(&[("TEMPORAL_FLEET_MAX_CACHED_WORKFLOWS", "0")]));
-    let worker = worker.spawn().expect("started");
-    let handle = bed.start(Chance::run, ()).await;
-    let mut said = result(&handle).await;
-    let events = events(&handle).await;
-    let failed = |event: &Attributes| matches!(event, Attributes::WorkflowTaskFailedEventAttributes(_));
-    assert!(!events.iter().any(failed), "{events:?}");
-    said.dedup();
-    assert_eq!(said.len(), 3, "{said:?}");
-    end(worker).await;
-}
-
-#[tokio::test]
-async fn a_workflow_that_waits_for_anything_but_temporal_fails_its_task_and_harms_no_other() {
-    let bed = Bed::new("impatient").await;
-    let worker = registered(bed.worker()).spawn().expect("started");
-    let handle = bed.start(Impatient::run, ()).await;
-    let mut why = String::new();
-    eventually("its task fails", async || {
-        let failure = events(&handle).await.into_iter().find_map(|event| match event {
-            Attributes::WorkflowTaskFailedEventAttributes(failed) => failed.failure,
-            _ => None,
-        });
-        why = failure.map_or_else(String::new, |failure| failure.message);
-        !why.is_empty()
-    })
-    .await;
-    assert!(why.contains("TMPRL1100") && why.contains("ctx.timer()"), "{why}");
-    assert_eq!(bed.run(Echo::run, "well".to_owned()).await, "child well");
-    end(worker).await;
-}
-
-async fn go(handle: &WorkflowHandle<Client, impl temporalio_common::HasWorkflowDefinition>, bed: &Bed) -> String {
-    // Either version's own signal would do; by name it is one for both.
-    let handle: WorkflowHandle<Client, UntypedWorkflow> =
-        bed.client.get_workflow_handle(handle.info().workflow_id.clone());
-    let signal = temporalio_client::UntypedSignal::<UntypedWorkflow>::new("go");
-    let input = RawValue::new(Vec::new());
-    handle
-        .signal(signal, input, WorkflowSignalOptions::default())
-        .await
-        .expect("taken");
-    text(result(&handle).await)
-}
-
-#[tokio::test]
-async fn a_change_behind_a_patch_lets_open_runs_end_on_the_old_way() {
-    let bed = Bed::new("patch").await;
-    let first = bed.worker().workflow::<Before>().activities(Parts::default());
-    let first = first.spawn().expect("started");
-    let old = bed.start(Before::run, ()).await;
-    eventually("its first activity is done", async || {
-        let events = events(&old).await;
-        events
-            .iter()
-            .any(|event| matches!(event, Attributes::ActivityTaskCompletedEventAttributes(_)))
-    })
-    .await;
-    end(first).await;
-
-    let second = bed.worker().workflow::<After>().activities(Parts::default());
-    let second = second.spawn().expect("started");
-    let new = bed.start(After::run, ()).await;
-    assert_eq!(go(&old, &bed).await, "OLD WAY");
-    assert_eq!(go(&new, &bed).await, "NEW WAY");
-    let failed = |event: &Attributes| matches!(event, Attributes::WorkflowTaskFailedEventAttributes(_));
-    assert!(!events(&old).await.iter().any(failed));
-    end(second).await;
-}
-
-#[tokio::test]
-async fn histories_of_the_server_are_replayed_and_changed_code_is_found() {
-    let bed = Bed::new("replay").await;
-    let worker = registered(bed.worker()).spawn().expect("started");
-    let directory = crate::temporal::Directory::new("replay");
-    let handle = bed.start(Chance::run, ()).await;
-    result(&handle).await;
-    let parent = bed.start(Parent::run, "hello".to_owned()).await;
-    result(&parent).await;
-    end(worker).await;
-    for (name, history) in [
-        ("chance", handle.fetch_history(WorkflowFetchHistoryOptions::default())),
-        ("parent", parent.fetch_history(WorkflowFetchHistoryOptions::default())),
-    ] {
-        let json = history.to_json().await.expect("a history");
-        std::fs::write(directory.join(format!("{name}.json")), json).expect("written");
-    }
-    let path = directory.to_owned();
-    let (fits, changed) = tokio::task::spawn_blocking(move || {
-        let fits = fleet_worker::testing::replay(&path)
-            .workflow::<Chance>()
-            .workflow::<Parent>()
-            .run();
-        let changed = fleet_worker::testing::replay(&path)
-            .workflow::<Changed>()
-            .workflow::<Parent>()
-            .run();
-        (fits, changed)
-    })
-    .await
-    .expect("no panic");
-    assert_eq!(fits.expect("it fits"), 2);
-    let changed = changed.expect_err("found").to_string();
-    assert!(
-        changed.contains("1 of 2") && changed.contains("chance.json"),
-        "{changed}"
-    );
-}
-
-/// As `Chance`, but without its activities.
-#[workflow]
-#[derive(Default)]
-pub(crate) struct Changed;
-
-#[workflow_methods]
-impl Changed {
-    #[run(name = "Chance")]
-    pub(crate) async fn run(ctx: &mut WorkflowContext<Self>) -> WorkflowResult<Vec<String>> {
-        ctx.timer(Duration::from_secs(1)).await;
-        Ok(Vec::new())
-    }
-}
-
-#[tokio::test]
-async fn one_handler_serves_workflows_and_activities_whose_names_are_known_at_the_start() {
-    let bed = Bed::new("dynamic").await;
-    let worker = bed
-        .worker()
-        .dynamic_workflows::<Anything>(["red", "blue"])
-        .dynamic_activities(["upper", "lower"], |ctx: ActivityContext, input: RawValue| async move {
-            Ok(raw(&format!("{} {}", ctx.info().activity_type, text(input))))
-        })
-        .spawn()
-        .expect("started");
-    for kind in ["red", "blue"] {
-        let handle = bed.start(UntypedWorkflow::new(kind), raw("apple")).await;
-        let handle: WorkflowHandle<Client, UntypedWorkflow> =
-            bed.client.get_workflow_handle(handle.info().workflow_id.clone());
-        let query = temporalio_client::UntypedQuery::<UntypedWorkflow>::new("count");
-        let answer = handle.query(query, raw(""), WorkflowQueryOptions::default()).await;
-        assert_eq!(text(answer.expect("an answer")), "count 0");
-        let signal = temporalio_client::UntypedSignal::<UntypedWorkflow>::new("shine");
-        let options = WorkflowSignalOptions::default();
-        handle.signal(signal, raw(""), options).await.expect("taken");
-        assert_eq!(text(result(&handle).await), format!("lower {kind} apple shine"));
-    }
-    end(worker).await;
-}
-
-#[tokio::test]
-async fn a_workflow_of_an_unknown_type_waits_for_a_worker_that_knows_it() {
-    let bed = Bed::new("unknown").await;
-    let first = bed.worker().workflow::<Fails>().spawn().expect("started");
-    let handle = bed.start(Echo::run, "later".to_owned()).await;
-    eventually("its task fails", async || {
-        let failed = |event: &Attributes| matches!(event, Attributes::WorkflowTaskFailedEventAttributes(_));
-        history(&handle)
-            .await
-            .into_iter()
-            .filter_map(|event| event.attributes)
-            .any(|event| failed(&event))
-    })
-    .await;
-    let metrics = crate::bed::get(first.ports().metrics, "/metrics").await.1;
-    assert!(
-        metrics.contains("temporal_fleet_runtime_unregistered_tasks_total"),
-        "{metrics}"
-    );
-    assert!(
-        !metrics.contains("temporal_fleet_runtime_unregistered_tasks_total 0\n"),
-        "{metrics}"
-    );
-    end(first).await;
-    let second = registered(bed.worker()).spawn().expect("started");
-    assert_eq!(result(&handle).await, "child later");
-    end(second).await;
 }

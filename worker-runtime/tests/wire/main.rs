@@ -31,6 +31,7 @@ mod history;
 mod process;
 mod recycle;
 mod register;
+mod start;
 mod support;
 mod tuner;
 mod watchdog;
