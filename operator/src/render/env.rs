@@ -25,7 +25,7 @@ const RESERVED: &[&str] = &[
 ];
 const RESERVED_PREFIX: &str = "TEMPORAL_FLEET_";
 
-/// What the Rust runtime alone reads and the operator never writes: the pod template may (`docs/decisions/0012`).
+/// What the Rust runtime alone reads and the operator never writes: the pod template may (`docs/decisions/0014`).
 const FREE: &[&str] = &[
     "TEMPORAL_FLEET_COMBINED",
     "TEMPORAL_FLEET_RECYCLE_AFTER_ACTIVITIES",
