@@ -58,10 +58,13 @@ async fn a_python_fleet_follows_its_load_and_loses_no_task() -> Result<()> {
     bed.fleet
         .wait_replicas("at least three Ready pods", PATIENCE, |replicas| replicas.ready >= 3)
         .await?;
-    // Idle pods go first. So there is one task or more to each pod when the fleet may shrink, and the last two that go are busy.
-    load.set("fall", vec![Stream::new(LONG, 0.3)]);
+    // Ten tasks at a time, and two pods have eight slots: whoever goes now, one of them is busy, although idle pods go first.
+    load.set("fall", vec![Stream::new(LONG, 0.5)]);
     bed.fleet
-        .wait_replicas("at most two pods", Duration::from_mins(5), |replicas| {
+        .patch(&json!({"spec": {"autoscaling": {"maxReplicas": 2}}}))
+        .await?;
+    bed.fleet
+        .wait_replicas("at most two pods", Duration::from_mins(3), |replicas| {
             replicas.desired <= 2
         })
         .await?;
