@@ -9,6 +9,7 @@ use std::collections::VecDeque;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize, Serializer};
 
+use crate::footprint::Sums;
 use crate::num::{PerKind, rounded};
 
 /// Most pod start times that are kept.
@@ -160,6 +161,8 @@ pub(crate) struct Transient {
     pub(crate) attempt: Option<Attempt>,
     /// Such scale-outs in a row that did not help.
     pub(crate) failed_attempts: u32,
+    /// Memory of the pods against their busy slots.
+    pub(crate) footprint: Sums,
     /// Nothing to do since then.
     pub(crate) idle_since: Option<Timestamp>,
     /// The server says nothing since then.

@@ -18,6 +18,8 @@ pub struct Signals {
     pub never_reported: bool,
     /// CPU by the metrics API [cores].
     pub cpu: Seen<f64>,
+    /// Memory by the metrics API [bytes].
+    pub memory: Seen<f64>,
 }
 
 /// Whether a pod belongs to the Deployment of the fleet: its `ReplicaSet` is named after both.
@@ -41,6 +43,7 @@ pub fn view(pod: &Pod, signals: Signals, now: Timestamp) -> PodView {
         report,
         never_reported,
         cpu,
+        memory,
     } = signals;
     PodView {
         name: pod.name_any(),
@@ -54,10 +57,12 @@ pub fn view(pod: &Pod, signals: Signals, now: Timestamp) -> PodView {
             .get(names::ANNOTATION_POD_DELETION_COST)
             .and_then(|cost| cost.parse().ok()),
         trouble: trouble(pod),
-        cpu_capacity: cpu_capacity(pod),
+        cpu_capacity: capacity(pod, "cpu"),
         report,
         never_reported,
         cpu,
+        memory_capacity: capacity(pod, "memory"),
+        memory,
     }
 }
 
@@ -66,8 +71,8 @@ pub fn victim_cost() -> String {
     VICTIM_COST.to_string()
 }
 
-/// CPU limit, else request, of the container `worker` [cores].
-fn cpu_capacity(pod: &Pod) -> Option<f64> {
+/// Limit, else request, of the container `worker` of a resource [cores, bytes].
+fn capacity(pod: &Pod, resource: &str) -> Option<f64> {
     let spec = pod.spec.as_ref()?;
     let container = spec
         .containers
@@ -77,12 +82,12 @@ fn cpu_capacity(pod: &Pod) -> Option<f64> {
     let of =
         |map: &Option<std::collections::BTreeMap<String, k8s_openapi::apimachinery::pkg::api::resource::Quantity>>| {
             map.as_ref()
-                .and_then(|map| map.get("cpu"))
+                .and_then(|map| map.get(resource))
                 .and_then(|quantity| quantity::parse(&quantity.0))
         };
     of(&resources.limits)
         .or_else(|| of(&resources.requests))
-        .filter(|cores| *cores > 0.0)
+        .filter(|amount| *amount > 0.0)
 }
 
 fn trouble(pod: &Pod) -> Option<Trouble> {
