@@ -104,9 +104,11 @@ pub enum AutoscalingProfile {
 #[serde(rename_all = "camelCase")]
 // Rule 7
 #[x_kube(validation = Rule::new(
-    "self.scheduleToStart.enabled || self.cpuUtilization.enabled || has(self.slotUtilization) || has(self.backlogPerReplica)"
+    "self.scheduleToStart.enabled || self.cpuUtilization.enabled || has(self.memoryUtilization) || has(self.slotUtilization) \
+     || has(self.backlogPerReplica)"
 ).message(
-    "at least one of scheduleToStart, cpuUtilization, slotUtilization and backlogPerReplica must be enabled; to stop scaling set autoscaling.mode: \"Off\""
+    "at least one of scheduleToStart, cpuUtilization, memoryUtilization, slotUtilization and backlogPerReplica must be enabled; \
+     to stop scaling set autoscaling.mode: \"Off\""
 ))]
 pub struct Targets {
     /// Objective for the time from scheduling a task to a worker starting it.
@@ -115,6 +117,9 @@ pub struct Targets {
     /// Objective for the CPU use of the pods.
     #[serde(default)]
     pub cpu_utilization: CpuUtilizationTarget,
+    /// Objective for the memory of the pods; off if left out. For fleets whose tasks hold memory while they run.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub memory_utilization: Option<MemoryUtilizationTarget>,
     /// Objective for the share of busy slots; off if left out. Says nothing of pods whose CPU is full before their slots are.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub slot_utilization: Option<SlotUtilizationTarget>,
@@ -154,6 +159,16 @@ pub struct CpuUtilizationTarget {
     pub percent: i32,
 }
 
+/// Average memory of the pods, in percent of the limit, else of the request.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct MemoryUtilizationTarget {
+    /// Percent of the container's memory limit, else of its request.
+    #[serde(default = "default_memory_percent")]
+    #[schemars(range(min = 10, max = 95))]
+    pub percent: i32,
+}
+
 /// Average share of busy slots, in percent.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
@@ -177,6 +192,10 @@ const fn default_percentile() -> i32 {
 
 const fn default_percent() -> i32 {
     80
+}
+
+const fn default_memory_percent() -> i32 {
+    85
 }
 
 impl Default for ScheduleToStartTarget {

@@ -178,7 +178,7 @@ pub struct ArithmeticLine {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct TargetStatus {
-    /// ScheduleToStart, CpuUtilization, SlotUtilization or BacklogPerReplica.
+    /// ScheduleToStart, CpuUtilization, MemoryUtilization, SlotUtilization or BacklogPerReplica.
     #[serde(rename = "type")]
     pub type_: TargetType,
     /// Measured value with its unit, or Unavailable.
@@ -202,6 +202,8 @@ pub enum TargetType {
     ScheduleToStart,
     /// CPU use of the pods.
     CpuUtilization,
+    /// Memory of the pods.
+    MemoryUtilization,
     /// Share of busy slots.
     SlotUtilization,
     /// Waiting tasks per pod.
@@ -214,6 +216,7 @@ impl TargetType {
         match self {
             Self::ScheduleToStart => "ScheduleToStart",
             Self::CpuUtilization => "CpuUtilization",
+            Self::MemoryUtilization => "MemoryUtilization",
             Self::SlotUtilization => "SlotUtilization",
             Self::BacklogPerReplica => "BacklogPerReplica",
         }

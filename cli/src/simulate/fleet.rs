@@ -51,6 +51,9 @@ pub(super) fn subject(worker: &TemporalWorker, beyond: Beyond) -> anyhow::Result
             Objective::default()
         }
     };
+    if policy.memory_utilization.is_some() {
+        assumed.push("targets.memoryUtilization does not count: the simulated pods have no memory".to_owned());
+    }
     let start = u32::try_from(spec.replicas).unwrap_or(0);
     let scenario = Scenario {
         name: worker.name_any(),

@@ -20,6 +20,7 @@ pub(super) fn of(spec: &api::AutoscalingSpec) -> Result<Policy, PolicyError> {
             api::Targets {
                 schedule_to_start,
                 cpu_utilization,
+                memory_utilization,
                 slot_utilization,
                 backlog_per_replica,
             },
@@ -42,6 +43,7 @@ pub(super) fn of(spec: &api::AutoscalingSpec) -> Result<Policy, PolicyError> {
             percentile: f64::from(schedule_to_start.percentile),
         }),
         cpu_utilization: cpu_utilization.enabled.then(|| share(cpu_utilization.percent)),
+        memory_utilization: memory_utilization.as_ref().map(|target| share(target.percent)),
         slot_utilization: slot_utilization.as_ref().map(|target| share(target.percent)),
         backlog_per_replica: backlog_per_replica.map(unsigned),
         cooldown: seconds(*cooldown_seconds),

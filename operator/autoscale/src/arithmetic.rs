@@ -2,7 +2,7 @@
 //! Readers lay the lines out; nothing is computed from them.
 
 use crate::decision::{LINES_MAX, Line, RESULT_MAX, Step, TEXT_MAX};
-use crate::explain::{Facts, silent};
+use crate::explain::{Facts, memory_formula, silent};
 use crate::needs::{CpuNeed, KindNeed, Needs};
 use crate::num::{ceil, elapsed, ratio, whole_pods};
 use crate::simple::SimpleNeed;
@@ -159,6 +159,13 @@ fn per_pod(facts: &Facts<'_>, kind: &KindNeed) -> Line {
 fn targets(facts: &Facts<'_>, lines: &mut Vec<Line>) {
     let (policy, needs) = (facts.observed.policy, facts.needs);
     let cpu = policy.cpu_utilization.map(|share| cpu(facts, share));
+    let memory = policy.memory_utilization.map(|_| match needs.memory {
+        Some(need) => (memory_formula(facts, need), Some(need.pods)),
+        None => (
+            "neither the pods' memory nor a limit or request of it is known, or not for a minute yet".to_owned(),
+            None,
+        ),
+    });
     let slots = policy.slot_utilization.map(|goal| {
         simple(needs.slot_use, |need| {
             format!("{} of the slots busy / {}", percent(need.measured), percent(goal))
@@ -172,6 +179,7 @@ fn targets(facts: &Facts<'_>, lines: &mut Vec<Line>) {
     let all = [
         (Target::ScheduleToStart, latency(facts)),
         (Target::CpuUtilization, cpu),
+        (Target::MemoryUtilization, memory),
         (Target::SlotUtilization, slots),
         (Target::BacklogPerReplica, backlog),
     ];

@@ -13,7 +13,9 @@ use crate::trim::Judged;
 use crate::workers::Workers;
 use crate::zero::Idle;
 use crate::{Active, Decision, Limited, LimitedBy, Mode, Policy, Sample, ScalingActive};
-use crate::{arithmetic, arrivals, downstream, fallback, gate, headroom, latency, queues, scale_in, trim, workers, zero};
+use crate::{
+    arithmetic, arrivals, downstream, fallback, footprint, gate, headroom, latency, queues, scale_in, trim, workers, zero,
+};
 
 /// Interval between samples when hot or at zero [s]: the server's own cache makes a shorter one useless.
 const HOT: i64 = 5;
@@ -100,6 +102,7 @@ fn observe<'a>(
     let start = workers::pod_start(policy, memory, sample, now);
     let queues = queues::observe(sample, interval, now);
     let workers = workers::observe(memory, sample, start, interval, now);
+    let memory_used = footprint::observe(memory, sample, interval, now);
     let rates = arrivals::advance(memory, &queues, &workers, start.median, now);
     let slots = needs::estimates(policy, memory, sample).slots;
     needs::learn_from_outside(policy, memory, &queues, &workers, &slots);
@@ -115,6 +118,8 @@ fn observe<'a>(
         start,
         reports: memory.reports,
         outside_cpu: workers::outside_cpu(sample),
+        footprint: footprint::estimate(memory),
+        memory_used,
     }
 }
 

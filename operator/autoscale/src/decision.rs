@@ -14,6 +14,8 @@ pub enum Target {
     ScheduleToStart,
     /// CPU use of the pods.
     CpuUtilization,
+    /// Memory of the pods.
+    MemoryUtilization,
     /// Share of busy slots.
     SlotUtilization,
     /// Waiting tasks per pod.
@@ -27,6 +29,8 @@ pub enum Reason {
     ScheduleToStart,
     /// The CPU target asked for most.
     CpuUtilization,
+    /// The memory target asked for most.
+    MemoryUtilization,
     /// The slot target asked for most.
     SlotUtilization,
     /// The backlog target asked for most.
@@ -102,10 +106,10 @@ macro_rules! names {
 
 names! {
     Step { Demand, Headroom, PerPod, Target, Behavior, Bounds, Slots, Change }
-    Target { ScheduleToStart, CpuUtilization, SlotUtilization, BacklogPerReplica }
+    Target { ScheduleToStart, CpuUtilization, MemoryUtilization, SlotUtilization, BacklogPerReplica }
     Reason {
-        ScheduleToStart, CpuUtilization, SlotUtilization, BacklogPerReplica, WokenFromZero, IdleToZero, Bounds, Behavior,
-        Fallback, Hold
+        ScheduleToStart, CpuUtilization, MemoryUtilization, SlotUtilization, BacklogPerReplica, WokenFromZero, IdleToZero,
+        Bounds, Behavior, Fallback, Hold
     }
     ScalingActive { SignalsValid, SignalsDegraded, SignalsUnknown, FallbackActive, DryRun, TurnedOff }
     Limited { WithinBounds, AtMaxReplicas, AtMinReplicas, LimitedByBehavior, RateLimited, PollerBound, DownstreamBound, NewPodsFailing }
@@ -116,6 +120,7 @@ impl From<Target> for Reason {
         match target {
             Target::ScheduleToStart => Self::ScheduleToStart,
             Target::CpuUtilization => Self::CpuUtilization,
+            Target::MemoryUtilization => Self::MemoryUtilization,
             Target::SlotUtilization => Self::SlotUtilization,
             Target::BacklogPerReplica => Self::BacklogPerReplica,
         }

@@ -3,11 +3,12 @@
 use jiff::Timestamp;
 
 use crate::choose::Choice;
+use crate::footprint::Footprint;
 use crate::latency::LastMinute;
-use crate::needs::{CpuNeed, KindNeed, Needs, Observed};
+use crate::needs::{CpuNeed, KindNeed, MemoryNeed, Needs, Observed};
 use crate::num::whole_pods;
 use crate::simple::SimpleNeed;
-use crate::words::{fixed, goal, millis, number, percent, time};
+use crate::words::{fixed, goal, mebi, millis, number, percent, time};
 use crate::{Reason, Sample, Target, TargetReport};
 
 /// What there is to explain.
@@ -51,6 +52,16 @@ pub(crate) fn targets(facts: &Facts<'_>) -> Vec<TargetReport> {
             recommended: cpu.pods().map_or(0, whole_pods),
         });
     }
+    if let Some(share) = facts.observed.policy.memory_utilization {
+        let need = facts.needs.memory;
+        let measured = facts.observed.memory_used.filter(|_| need.is_some());
+        targets.push(TargetReport {
+            target: Target::MemoryUtilization,
+            current: measured.map_or_else(|| "Unavailable".into(), percent),
+            goal: percent(share),
+            recommended: need.map_or(0, |need| whole_pods(need.pods)),
+        });
+    }
     if let Some(share) = facts.observed.policy.slot_utilization {
         let need = facts.needs.slot_use;
         targets.push(TargetReport {
@@ -90,11 +101,12 @@ pub(crate) fn message(facts: &Facts<'_>) -> String {
         limited,
         note,
     } = choice;
-    let mut parts = Vec::with_capacity(4);
+    let mut parts = Vec::with_capacity(5);
     let mut last = None;
     // What decided stands last, beside the answer.
     let mut targets = vec![
         (Target::CpuUtilization, cpu(facts)),
+        (Target::MemoryUtilization, memory(facts)),
         (Target::ScheduleToStart, latency(facts)),
         (Target::SlotUtilization, needs.slot_use.map(slot_use)),
         (Target::BacklogPerReplica, needs.backlog.map(backlog)),
@@ -220,6 +232,35 @@ fn cpu(facts: &Facts<'_>) -> Option<(String, u32)> {
         }
         CpuNeed::Unavailable => None,
     }
+}
+
+fn memory(facts: &Facts<'_>) -> Option<(String, u32)> {
+    let need = facts.needs.memory.filter(|_| !facts.needs.kinds.is_empty())?;
+    Some((
+        format!("{} = {}", memory_formula(facts, need), fixed(need.pods)),
+        whole_pods(need.pods),
+    ))
+}
+
+/// How the memory target comes to its answer, without the answer.
+pub(crate) fn memory_formula(facts: &Facts<'_>, need: MemoryNeed) -> String {
+    let Footprint {
+        capacity,
+        base,
+        per_slot,
+    } = need.footprint;
+    let share = facts.observed.policy.memory_utilization.unwrap_or(1.0);
+    let busy: f64 = facts.needs.kinds.iter().map(|kind| kind.demand).sum();
+    format!(
+        "{} busy slots{} x {} / ({} x {} - {}){}",
+        number(busy),
+        headroom(facts.needs),
+        mebi(per_slot),
+        mebi(capacity),
+        percent(share),
+        mebi(base),
+        trim(facts.needs),
+    )
 }
 
 fn slot_use(need: SimpleNeed) -> (String, u32) {

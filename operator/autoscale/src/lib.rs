@@ -15,6 +15,7 @@ mod downstream;
 mod erlang;
 mod explain;
 mod fallback;
+mod footprint;
 mod gate;
 mod headroom;
 pub mod kinds;

@@ -10,6 +10,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize, Serializer};
 
 use crate::SlotKind;
+use crate::footprint::Sums;
 use crate::num::{PerKind, ratio, rounded};
 use crate::workers::ENOUGH;
 
@@ -162,6 +163,8 @@ pub(crate) struct Transient {
     pub(crate) attempt: Option<Attempt>,
     /// Such scale-outs in a row that did not help.
     pub(crate) failed_attempts: u32,
+    /// Memory of the pods against their busy slots.
+    pub(crate) footprint: Sums,
     /// Nothing to do since then.
     pub(crate) idle_since: Option<Timestamp>,
     /// The server says nothing since then.

@@ -3,6 +3,7 @@
 use crate::arrivals::Rates;
 use crate::demand::{self, Load, Supply};
 use crate::erlang::{self, Objective, Traffic};
+use crate::footprint::Footprint;
 use crate::memory::Memory;
 use crate::num::{PerKind, finite, ratio};
 use crate::queues::Queues;
@@ -98,6 +99,15 @@ impl CpuNeed {
     }
 }
 
+/// What the memory target asks for.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct MemoryNeed {
+    /// What a pod and a busy slot hold.
+    pub(crate) footprint: Footprint,
+    /// Pods.
+    pub(crate) pods: f64,
+}
+
 /// What all targets ask for.
 #[derive(Clone, Debug)]
 pub(crate) struct Needs {
@@ -107,6 +117,8 @@ pub(crate) struct Needs {
     pub(crate) latency: Option<f64>,
     /// The CPU target; `None` if it is off.
     pub(crate) cpu: Option<CpuNeed>,
+    /// The memory target; `None` if it is off, or nothing is known of the pods' memory.
+    pub(crate) memory: Option<MemoryNeed>,
     /// The slot target; `None` if it is off, or no pod has a number of slots.
     pub(crate) slot_use: Option<SimpleNeed>,
     /// The backlog target; `None` if it is off.
@@ -123,8 +135,16 @@ impl Needs {
     /// The largest answer [pods].
     pub(crate) fn raw(&self) -> f64 {
         let simple = self.slot_use.into_iter().chain(self.backlog).map(|need| need.pods);
-        let modelled = self.latency.into_iter().chain(self.cpu.and_then(CpuNeed::pods));
-        modelled.chain(simple).fold(0.0, f64::max)
+        self.modelled().chain(simple).fold(0.0, f64::max)
+    }
+
+    /// The answers that rest on the model [pods].
+    fn modelled(&self) -> impl Iterator<Item = f64> {
+        let memory = self.memory.map(|need| need.pods);
+        self.latency
+            .into_iter()
+            .chain(self.cpu.and_then(CpuNeed::pods))
+            .chain(memory)
     }
 
     /// What the model asks for where nothing has piled up [pods].
@@ -134,14 +154,16 @@ impl Needs {
         let all: f64 = self.kinds.iter().map(|kind| kind.busy / kind.service).sum();
         let lasting: f64 = self.kinds.iter().map(|kind| kind.lasting.0 / kind.service).sum();
         let by_cpu = self.cpu.and_then(CpuNeed::pods).unwrap_or(0.0) * ratio(lasting, all).min(1.0);
+        let busy: f64 = self.kinds.iter().map(|kind| kind.busy).sum();
+        let lasting: f64 = self.kinds.iter().map(|kind| kind.lasting.0).sum();
+        let by_memory = self.memory.map_or(0.0, |need| need.pods) * ratio(lasting, busy).min(1.0);
         let simple = self.slot_use.into_iter().chain(self.backlog).map(|need| need.pods);
-        simple.fold(by_slots.max(by_cpu), f64::max)
+        simple.fold(by_slots.max(by_cpu).max(by_memory), f64::max)
     }
 
     /// What the model asks for by itself [pods].
     pub(crate) fn without_headroom(&self) -> f64 {
-        let modelled = self.latency.into_iter().chain(self.cpu.and_then(CpuNeed::pods));
-        modelled.fold(0.0, f64::max) / (self.trim.max(1.0) * (1.0 + self.headroom))
+        self.modelled().fold(0.0, f64::max) / (self.trim.max(1.0) * (1.0 + self.headroom))
     }
 
     /// The kind that the latency target hangs on.
@@ -153,13 +175,12 @@ impl Needs {
     pub(crate) fn decider(&self) -> Target {
         let latency = self.latency.unwrap_or(-1.0);
         let cpu = self.cpu.and_then(CpuNeed::pods).unwrap_or(-1.0);
-        let simple = [
-            (Target::SlotUtilization, self.slot_use),
-            (Target::BacklogPerReplica, self.backlog),
+        let others = [
+            (Target::MemoryUtilization, self.memory.map(|need| need.pods)),
+            (Target::SlotUtilization, self.slot_use.map(|need| need.pods)),
+            (Target::BacklogPerReplica, self.backlog.map(|need| need.pods)),
         ];
-        let asked = simple
-            .into_iter()
-            .filter_map(|(target, need)| Some((target, need?.pods)));
+        let asked = others.into_iter().filter_map(|(target, pods)| Some((target, pods?)));
         if let Some((target, pods)) = asked.reduce(|a, b| if b.1 > a.1 { b } else { a })
             && crate::num::whole_pods(pods) > crate::num::whole_pods(latency.max(cpu))
         {
@@ -248,6 +269,10 @@ pub(crate) struct Observed<'a> {
     pub(crate) reports: bool,
     /// Mean CPU use by the metrics API, of pods that do not report their own.
     pub(crate) outside_cpu: Option<f64>,
+    /// What pods hold in memory, if known.
+    pub(crate) footprint: Option<Footprint>,
+    /// Mean memory of the Ready pods now (share of what they may use).
+    pub(crate) memory_used: Option<f64>,
 }
 
 /// Computes what the targets ask for.
@@ -279,6 +304,9 @@ pub(crate) fn needs(observed: &Observed<'_>, missing: Missing) -> Needs {
     let wanted = objective.is_some() || cpu.and_then(CpuNeed::pods).is_none();
     Needs {
         latency: wanted.then_some(by_slots),
+        memory: policy
+            .memory_utilization
+            .and_then(|share| memory_need(observed, &kinds, share.clamp(0.05, 1.0))),
         cpu,
         slot_use: policy
             .slot_utilization
@@ -418,6 +446,18 @@ fn cpu_need(observed: &Observed<'_>, kinds: &[KindNeed], share: f64, missing: Mi
         }
         None => CpuNeed::Unavailable,
     }
+}
+
+fn memory_need(observed: &Observed<'_>, kinds: &[KindNeed], share: f64) -> Option<MemoryNeed> {
+    let footprint = observed.footprint?;
+    let busy: f64 = kinds.iter().map(|kind| kind.busy).sum();
+    // What an idle pod holds is not there for tasks. A target near or below that is not to be met by any number of pods.
+    let aim = share * footprint.capacity;
+    let available = (aim - footprint.base).max(0.1 * aim);
+    Some(MemoryNeed {
+        footprint,
+        pods: observed.trim * ratio(busy * footprint.per_slot, available),
+    })
 }
 
 /// Learns service times from the server alone, for images without a report: full pods show their throughput, others at

@@ -130,6 +130,9 @@ pub struct Policy {
     pub schedule_to_start: Option<ScheduleToStart>,
     /// Wanted mean CPU use of a pod as a share of its capacity, 0.1 to 0.95; `None` turns this target off.
     pub cpu_utilization: Option<f64>,
+    /// Wanted mean memory of a pod as a share of its capacity, 0.1 to 0.95; `None` turns this target off.
+    #[serde(default)]
+    pub memory_utilization: Option<f64>,
     /// Wanted share of busy slots, 0.1 to 0.95; `None` turns this target off.
     #[serde(default)]
     pub slot_utilization: Option<f64>,
@@ -162,6 +165,7 @@ impl Default for Policy {
                 percentile: 99.0,
             }),
             cpu_utilization: Some(0.8),
+            memory_utilization: None,
             slot_utilization: None,
             backlog_per_replica: None,
             cooldown: SignedDuration::from_secs(300),
@@ -222,6 +226,9 @@ impl Policy {
         }
         if let Some(share) = self.cpu_utilization {
             check((0.1..=0.95).contains(&share), "targets.cpuUtilization", "10 % to 95 %")?;
+        }
+        if let Some(share) = self.memory_utilization {
+            check((0.1..=0.95).contains(&share), "targets.memoryUtilization", "10 % to 95 %")?;
         }
         if let Some(share) = self.slot_utilization {
             check((0.1..=0.95).contains(&share), "targets.slotUtilization", "10 % to 95 %")?;

@@ -83,6 +83,12 @@ pub struct PodSample {
     pub report: Seen<PodReport>,
     /// CPU use by the metrics API [cores]: for pods without a report.
     pub cpu_cores: Seen<f64>,
+    /// Memory limit, else request, of the worker container [bytes].
+    #[serde(default)]
+    pub memory_capacity_bytes: Option<f64>,
+    /// Memory in use by the metrics API [bytes], where a report has none; `None` if that is not known either.
+    #[serde(default)]
+    pub memory_bytes: Option<f64>,
 }
 
 /// A worker's own report. Counters begin at zero at `started`.

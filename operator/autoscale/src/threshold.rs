@@ -46,7 +46,9 @@ fn share_of_load(needs: &Needs, pods: f64) -> Option<f64> {
     let by_cpu = needs.cpu.and_then(CpuNeed::pods).and_then(linear);
     let simple = needs.slot_use.into_iter().chain(needs.backlog);
     let simple = simple.filter_map(|need| linear(need.pods));
-    by_slots.into_iter().chain(by_cpu).chain(simple).reduce(f64::min)
+    let by_memory = needs.memory.and_then(|need| linear(need.pods));
+    let modelled = by_slots.into_iter().chain(by_cpu).chain(by_memory);
+    modelled.chain(simple).reduce(f64::min)
 }
 
 /// Busy slots that `pods` carry within the objective. The slots that the objective needs grow as `m + k·√m` (square-root
@@ -63,7 +65,9 @@ fn carried(kind: &KindNeed, pods: f64) -> f64 {
 fn cheaper(needs: &Needs, pods: f64) -> Option<f64> {
     let asked = needs.cpu.and_then(CpuNeed::pods)?;
     let simple = needs.slot_use.into_iter().chain(needs.backlog).map(|need| need.pods);
-    let others = needs.latency.into_iter().chain(simple).fold(0.0, f64::max);
+    let memory = needs.memory.map(|need| need.pods);
+    let others = needs.latency.into_iter().chain(memory).chain(simple);
+    let others = others.fold(0.0, f64::max);
     (needs.decider() == Target::CpuUtilization && others <= pods && asked > pods && pods > 0.0)
         .then(|| asked / pods - 1.0)
 }

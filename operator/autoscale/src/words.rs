@@ -20,6 +20,11 @@ pub(crate) fn millis(cores: f64) -> String {
     }
 }
 
+/// Memory in mebibytes, as Kubernetes writes it.
+pub(crate) fn mebi(mib: f64) -> String {
+    format!("{}Mi", number(mib))
+}
+
 /// Seconds, in milliseconds if they are few.
 pub(crate) fn time(seconds: f64) -> String {
     if seconds < 0.1 {

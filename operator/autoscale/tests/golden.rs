@@ -41,6 +41,8 @@ fn steady_at(rate: f64, time: f64, replicas: u32, backlog: u64) -> Sample {
             schedule_to_start: Vec::new(),
         }),
         cpu_cores: Seen::unknown("not asked"),
+        memory_capacity_bytes: None,
+        memory_bytes: None,
     });
     let stats = QueueStats {
         backlog,

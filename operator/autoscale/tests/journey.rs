@@ -3,7 +3,7 @@
 mod common;
 
 use common::{Work, World, demo_policy};
-use fleet_autoscale::{Decision, Fallback, Limited, Mode, Policy, Reason, ScalingActive};
+use fleet_autoscale::{Decision, Fallback, Limited, Mode, Policy, Reason, ScalingActive, Target};
 
 const SLEEP: Work = Work {
     seconds: 2.0,
@@ -173,6 +173,52 @@ fn while_the_server_is_away_nothing_leaves_and_growth_is_bounded() {
     world.dark = false;
     let log = world.live(&policy, 10.0, 0.0, SLEEP);
     assert_eq!(log[0].2.active.reason, ScalingActive::SignalsValid);
+}
+
+/// A fleet under 20 busy slots for five minutes, with a memory target of 80 %: its size, and what it says last of the target.
+fn sized_by_memory(held: Option<[f64; 3]>) -> (u32, Decision, String) {
+    let policy = Policy {
+        memory_utilization: Some(0.8),
+        ..demo_policy()
+    };
+    let mut world = World::new(2, 20, 4.0);
+    world.held = held;
+    let log = world.live(&policy, 300.0, 10.0, SLEEP);
+    let (_, _, last) = log.last().cloned().expect("decided");
+    (world.replicas, last, show(&log))
+}
+
+fn memory_target(decision: &Decision) -> (&str, u32) {
+    let mut targets = decision.targets.iter();
+    let found = targets.find(|report| report.target == Target::MemoryUtilization);
+    found
+        .map(|report| (report.current.as_str(), report.recommended))
+        .expect("the target is on")
+}
+
+#[test]
+fn a_fleet_whose_tasks_hold_memory_is_sized_by_it() {
+    // 7.5 slots fit under the target, and latency alone asks for two pods of 20.
+    let (replicas, last, log) = sized_by_memory(Some([100.0, 40.0, 500.0]));
+    assert!((3..=4).contains(&replicas), "{log}");
+    assert!(last.message.contains("x 40Mi / (500Mi x 80% - 100Mi)"), "{}", last.message);
+    assert!((3..=4).contains(&memory_target(&last).1), "{log}");
+    let lines: Vec<&str> = last.arithmetic.iter().map(|line| line.text.as_str()).collect();
+    assert!(lines.iter().any(|text| text.starts_with("MemoryUtilization ")), "{lines:?}");
+}
+
+#[test]
+fn a_memory_target_that_idle_pods_miss_asks_for_no_crowd() {
+    let (replicas, last, log) = sized_by_memory(Some([450.0, 1.0, 500.0]));
+    assert!(replicas <= 3, "{log}");
+    assert!(memory_target(&last).0.starts_with('9'), "{:?}", memory_target(&last));
+}
+
+#[test]
+fn without_a_word_of_memory_its_target_does_not_count() {
+    let (replicas, last, log) = sized_by_memory(None);
+    assert!(replicas <= 2, "{log}");
+    assert_eq!(memory_target(&last), ("Unavailable", 0));
 }
 
 #[test]

@@ -79,13 +79,15 @@ prop_compose! {
         ],
         report in seen(report(time)), cpu in seen(number()), capacity in prop::option::of(number()),
         age in 0.0..2000.0_f64, start in -10.0..100.0_f64,
+        memory in prop::option::of(number()), most_memory in prop::option::of(number()),
     ) -> PodSample {
         let created = at(time - age);
         let ready = (phase == PodPhase::Ready)
             .then(|| created + SignedDuration::try_from_secs_f64(start).expect("in range"));
         PodSample {
             name: format!("pod-{number}"), uid: format!("uid-{number}"), phase, created, ready,
-            cpu_capacity_cores: capacity, report, cpu_cores: cpu,
+            cpu_capacity_cores: capacity, report, cpu_cores: cpu, memory_capacity_bytes: most_memory,
+            memory_bytes: memory,
         }
     }
 }
@@ -110,12 +112,14 @@ fn policy() -> impl Strategy<Value = Policy> {
         any::<bool>(),
         prop::option::of(0..120_i64),
         prop::option::of((1..30_u32, any::<bool>())),
+        any::<bool>(),
     )
-        .prop_map(|(min, more, latency, cpu, window, fallback)| {
+        .prop_map(|(min, more, latency, cpu, window, fallback, memory)| {
             let base = Policy::new(min, min + more.max(1)).expect("valid");
             Policy {
                 schedule_to_start: base.schedule_to_start.filter(|_| latency),
                 cpu_utilization: base.cpu_utilization.filter(|_| cpu),
+                memory_utilization: memory.then_some(0.85),
                 cooldown: SignedDuration::from_secs(30),
                 scale_down: window.map(|seconds| ScaleDownBehavior {
                     stabilization_window: SignedDuration::from_secs(seconds),

@@ -187,6 +187,10 @@ pub struct PodView {
     pub never_reported: bool,
     /// CPU in use in cores, by the metrics API.
     pub cpu: Seen<f64>,
+    /// Memory limit, else request, of the worker container, in bytes.
+    pub memory_capacity: Option<f64>,
+    /// Memory in use in bytes (working set), by the metrics API.
+    pub memory: Seen<f64>,
 }
 
 impl PodView {

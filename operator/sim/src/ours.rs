@@ -178,6 +178,9 @@ impl Ours {
                 Some(cores) => fleet_autoscale::Seen::Known(cores),
                 None => fleet_autoscale::Seen::unknown("no metrics yet"),
             },
+            // The world has no memory.
+            memory_capacity_bytes: None,
+            memory_bytes: None,
         }
     }
 

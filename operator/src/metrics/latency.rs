@@ -144,6 +144,8 @@ mod tests {
             report: report.map_or_else(|| Seen::unknown("silent"), Seen::Known),
             never_reported: false,
             cpu: Seen::unknown("not asked"),
+            memory_capacity: None,
+            memory: Seen::unknown("not asked"),
         }
     }
 

@@ -39,6 +39,8 @@ fn sample(second: i64) -> Sample {
             schedule_to_start: Vec::new(),
         }),
         cpu_cores: Seen::unknown("not asked"),
+        memory_capacity_bytes: None,
+        memory_bytes: None,
     };
     Sample {
         replicas: 3,

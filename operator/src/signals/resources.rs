@@ -1,4 +1,4 @@
-//! CPU of pods by the metrics API: one list per interval for all fleets.
+//! CPU and memory of pods by the metrics API: one list per interval for all fleets.
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
@@ -19,8 +19,18 @@ const INTERVAL: Duration = Duration::from_secs(15);
 /// A list older than this says nothing about now: three lists failed in a row.
 const STALE: Duration = Duration::from_mins(1);
 
+/// What the worker container of a pod uses, or the whole pod if no container has that name; `None` where a figure is missing or
+/// cannot be read: unknown is not zero.
+#[derive(Clone, Copy)]
+struct Usage {
+    /// CPU [cores].
+    cores: Option<f64>,
+    /// Memory, as the working set [bytes].
+    bytes: Option<f64>,
+}
+
 /// Pods by Kubernetes namespace and name.
-type Cores = BTreeMap<(String, String), f64>;
+type Usages = BTreeMap<(String, String), Usage>;
 
 /// The newest list.
 #[derive(Default)]
@@ -28,7 +38,7 @@ pub struct PodResources(Mutex<State>);
 
 #[derive(Default)]
 struct State {
-    list: Option<(Instant, Cores)>,
+    list: Option<(Instant, Usages)>,
     trouble: Option<String>,
 }
 
@@ -45,9 +55,18 @@ impl PodResources {
 
     /// CPU use of the pod's worker container, or of the whole pod if no container has that name [cores].
     pub fn cpu(&self, namespace: &str, pod: &str) -> Seen<f64> {
+        self.usage(namespace, pod, |usage| usage.cores)
+    }
+
+    /// Memory of the same, as the working set, which is what counts against its limit [bytes].
+    pub fn memory(&self, namespace: &str, pod: &str) -> Seen<f64> {
+        self.usage(namespace, pod, |usage| usage.bytes)
+    }
+
+    fn usage(&self, namespace: &str, pod: &str, figure: fn(&Usage) -> Option<f64>) -> Seen<f64> {
         let state = self.lock();
         let fresh = state.list.as_ref().filter(|(at, _)| at.elapsed() <= STALE);
-        let Some((_, cores)) = fresh else {
+        let Some((_, usages)) = fresh else {
             return Seen::unknown(
                 state
                     .trouble
@@ -55,8 +74,8 @@ impl PodResources {
                     .unwrap_or_else(|| "the metrics API was not asked yet".to_owned()),
             );
         };
-        match cores.get(&(namespace.to_owned(), pod.to_owned())) {
-            Some(cores) => Seen::Known(*cores),
+        match usages.get(&(namespace.to_owned(), pod.to_owned())).and_then(figure) {
+            Some(figure) => Seen::Known(figure),
             // A young pod: the metrics server has not measured it yet.
             None => Seen::unknown("the metrics API does not have the pod yet"),
         }
@@ -66,9 +85,9 @@ impl PodResources {
         let result = list(client, namespaces).await;
         let mut state = self.lock();
         match result {
-            Ok(cores) => {
+            Ok(usages) => {
                 *state = State {
-                    list: Some((Instant::now(), cores)),
+                    list: Some((Instant::now(), usages)),
                     trouble: None,
                 }
             }
@@ -95,7 +114,7 @@ impl PodResources {
     }
 }
 
-async fn list(client: &Client, namespaces: &[String]) -> Result<Cores, k8s::Error> {
+async fn list(client: &Client, namespaces: &[String]) -> Result<Usages, k8s::Error> {
     let kind = ApiResource::from_gvk_with_plural(
         &GroupVersionKind::gvk("metrics.k8s.io", "v1beta1", "PodMetrics"),
         "pods",
@@ -110,28 +129,32 @@ async fn list(client: &Client, namespaces: &[String]) -> Result<Cores, k8s::Erro
             .map(|namespace| Api::namespaced_with(client.clone(), namespace, &kind))
             .collect()
     };
-    let mut cores = Cores::new();
+    let mut usages = Usages::new();
     for api in scopes {
         let list = k8s::within(CALL_DEADLINE, "list the metrics of pods", api.list(&ours)).await?;
-        cores.extend(list.items.into_iter().filter_map(|pod| {
+        usages.extend(list.items.into_iter().filter_map(|pod| {
             let key = (pod.metadata.namespace?, pod.metadata.name?);
-            Some((key, cpu_of(&pod.data)?))
+            let usage = Usage {
+                cores: used(&pod.data, "/usage/cpu"),
+                bytes: used(&pod.data, "/usage/memory"),
+            };
+            Some((key, usage))
         }));
     }
-    Ok(cores)
+    Ok(usages)
 }
 
 /// `None` if any figure is missing or unreadable: unknown is not zero.
-fn cpu_of(pod: &Value) -> Option<f64> {
+fn used(pod: &Value, figure: &str) -> Option<f64> {
     let containers = pod.get("containers")?.as_array()?;
-    let cores = |container: &Value| quantity::parse(container.pointer("/usage/cpu")?.as_str()?);
+    let amount = |container: &Value| quantity::parse(container.pointer(figure)?.as_str()?);
     let worker = containers
         .iter()
         .find(|container| container.get("name").and_then(Value::as_str) == Some(names::WORKER_CONTAINER));
     match worker {
-        Some(worker) => cores(worker),
+        Some(worker) => amount(worker),
         None if containers.is_empty() => None,
-        None => containers.iter().map(cores).sum(),
+        None => containers.iter().map(amount).sum(),
     }
 }
 
@@ -173,8 +196,11 @@ mod tests {
                 .known()
                 .is_some_and(|cores| (cores - 0.15).abs() < 1e-9)
         );
+        assert_eq!(resources.memory("shop", "with-sidecar"), Seen::Known(67_108_864.0));
+        assert!(!resources.memory("shop", "other-name").is_known(), "CPU alone is told");
         for pod in ["unreadable", "empty", "young"] {
             assert!(!resources.cpu("shop", pod).is_known(), "{pod}");
+            assert!(!resources.memory("shop", pod).is_known(), "{pod}");
         }
         assert!(!resources.cpu("other", "with-sidecar").is_known());
         let calls = calls.take();

@@ -158,7 +158,7 @@ fn connections() -> Vec<Case> {
 fn scaling() -> Vec<Case> {
     const BOUNDS: &str = "minReplicas must not exceed maxReplicas";
     const TARGETS: &str =
-        "at least one of scheduleToStart, cpuUtilization, slotUtilization and backlogPerReplica must be enabled";
+        "at least one of scheduleToStart, cpuUtilization, memoryUtilization, slotUtilization and backlogPerReplica must be enabled";
     const POLICY: &str = "replicas belongs to the policies AtLeast and Fixed";
     let off = json!({"enabled": false});
     let fallback = |fallback: &Value| autoscaling(&json!({"maxReplicas": 3, "fallback": fallback}));
@@ -192,6 +192,18 @@ fn scaling() -> Vec<Case> {
                 "maxReplicas": 3,
                 "targets": {"scheduleToStart": off, "cpuUtilization": off, "backlogPerReplica": 20},
             })),
+        ),
+        accept(
+            "7",
+            autoscaling(&json!({
+                "maxReplicas": 3,
+                "targets": {"scheduleToStart": off, "cpuUtilization": off, "memoryUtilization": {}},
+            })),
+        ),
+        refuse(
+            "bounds",
+            autoscaling(&json!({"maxReplicas": 3, "targets": {"memoryUtilization": {"percent": 96}}})),
+            "spec.autoscaling.targets.memoryUtilization.percent",
         ),
         accept("10", fallback(&json!({}))),
         accept("10", fallback(&json!({"policy": "HoldCurrent", "failureThreshold": 5}))),

@@ -62,6 +62,8 @@ pub struct World {
     pub silent: bool,
     /// The server does not answer.
     pub dark: bool,
+    /// Memory of an idle pod, of each busy slot besides, and the limit [MiB]; not known if there is none.
+    pub held: Option<[f64; 3]>,
     pub memory: Memory,
     pub waits: Vec<f64>,
     pub started: u64,
@@ -76,6 +78,7 @@ pub struct World {
 
 const BOUNDS: [f64; 10] = [0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0];
 const STEP: f64 = 0.1;
+const MIB: f64 = 1_048_576.0;
 
 impl World {
     /// A world with `replicas` Ready pods.
@@ -90,6 +93,7 @@ impl World {
             pods: Vec::new(),
             silent: false,
             dark: false,
+            held: None,
             memory: Memory::default(),
             waits: Vec::new(),
             started: 0,
@@ -249,7 +253,9 @@ impl World {
                 busy_seconds: pod.busy,
             }],
             cpu_seconds: Some(pod.cpu),
-            memory_bytes: None,
+            memory_bytes: self
+                .held
+                .map(|[idle, slot, _]| ((idle + slot * pod.tasks.len() as f64) * MIB) as u64),
             schedule_to_start: vec![LatencyHistogram {
                 queue: "orders".into(),
                 task_type: TaskType::Activity,
@@ -274,6 +280,8 @@ impl World {
                 Seen::Known(report)
             },
             cpu_cores: Seen::unknown("not asked"),
+            memory_capacity_bytes: self.held.map(|[.., most]| most * MIB),
+            memory_bytes: None,
         }
     }
 

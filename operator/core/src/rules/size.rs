@@ -295,6 +295,8 @@ fn pod_sample(pod: &PodView) -> PodSample {
         cpu_capacity_cores: pod.cpu_capacity,
         report: pod.report.as_ref().map(|report| report.pod.clone()),
         cpu_cores: pod.cpu.clone(),
+        memory_capacity_bytes: pod.memory_capacity,
+        memory_bytes: pod.memory.known().copied(),
     }
 }
 

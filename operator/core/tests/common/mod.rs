@@ -338,5 +338,7 @@ pub(crate) fn a_pod(uid: &str, now: Timestamp) -> PodView {
         }),
         never_reported: false,
         cpu: Seen::unknown("not asked"),
+        memory_capacity: Some(536_870_912.0),
+        memory: Seen::unknown("not asked"),
     }
 }

@@ -181,13 +181,18 @@ async fn pods(
         .collect();
     let mut views = join_all(mine.iter().map(|pod| async {
         let (report, never_reported) = ctx.sources.of(pod, fleet, now).await;
-        let cpu = ctx.resources.cpu(namespace, &pod.name_any());
+        let name = pod.name_any();
+        let (cpu, memory) = (
+            ctx.resources.cpu(namespace, &name),
+            ctx.resources.memory(namespace, &name),
+        );
         pods::view(
             pod,
             pods::Signals {
                 report,
                 never_reported,
                 cpu,
+                memory,
             },
             now,
         )

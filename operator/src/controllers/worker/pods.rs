@@ -17,6 +17,8 @@ pub struct Signals {
     pub never_reported: bool,
     /// CPU by the metrics API [cores].
     pub cpu: Seen<f64>,
+    /// Memory by the metrics API [bytes].
+    pub memory: Seen<f64>,
 }
 
 /// Whether a pod belongs to the fleet of this name and UID: to its Deployment, whose `ReplicaSet` is named after both, or, with the label
@@ -63,6 +65,7 @@ pub fn view(pod: &Pod, signals: Signals, now: Timestamp) -> PodView {
         report,
         never_reported,
         cpu,
+        memory,
     } = signals;
     PodView {
         name: pod.name_any(),
@@ -77,15 +80,17 @@ pub fn view(pod: &Pod, signals: Signals, now: Timestamp) -> PodView {
             .and_then(|cost| cost.parse().ok()),
         quarantine: quarantine(pod),
         trouble: trouble(pod),
-        cpu_capacity: cpu_capacity(pod),
+        cpu_capacity: capacity(pod, "cpu"),
         report,
         never_reported,
         cpu,
+        memory_capacity: capacity(pod, "memory"),
+        memory,
     }
 }
 
-/// CPU limit, else request, of the container `worker` [cores].
-fn cpu_capacity(pod: &Pod) -> Option<f64> {
+/// Limit, else request, of the container `worker` of a resource [cores, bytes].
+fn capacity(pod: &Pod, resource: &str) -> Option<f64> {
     let spec = pod.spec.as_ref()?;
     let container = spec
         .containers
@@ -95,12 +100,12 @@ fn cpu_capacity(pod: &Pod) -> Option<f64> {
     let of =
         |map: &Option<std::collections::BTreeMap<String, k8s_openapi::apimachinery::pkg::api::resource::Quantity>>| {
             map.as_ref()
-                .and_then(|map| map.get("cpu"))
+                .and_then(|map| map.get(resource))
                 .and_then(|quantity| quantity::parse(&quantity.0))
         };
     of(&resources.limits)
         .or_else(|| of(&resources.requests))
-        .filter(|cores| *cores > 0.0)
+        .filter(|amount| *amount > 0.0)
 }
 
 fn trouble(pod: &Pod) -> Option<Trouble> {

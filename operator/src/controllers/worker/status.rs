@@ -270,6 +270,7 @@ fn autoscaling(
                 type_: match report.target {
                     Target::ScheduleToStart => TargetType::ScheduleToStart,
                     Target::CpuUtilization => TargetType::CpuUtilization,
+                    Target::MemoryUtilization => TargetType::MemoryUtilization,
                     Target::SlotUtilization => TargetType::SlotUtilization,
                     Target::BacklogPerReplica => TargetType::BacklogPerReplica,
                 },

@@ -199,6 +199,7 @@ fn policy(spec: &api::AutoscalingSpec) -> Result<Policy, Invalid> {
             api::Targets {
                 schedule_to_start,
                 cpu_utilization,
+                memory_utilization,
                 slot_utilization,
                 backlog_per_replica,
             },
@@ -227,6 +228,9 @@ fn policy(spec: &api::AutoscalingSpec) -> Result<Policy, Invalid> {
         cpu_utilization: cpu_utilization
             .enabled
             .then(|| f64::from(cpu_utilization.percent) / 100.0),
+        memory_utilization: memory_utilization
+            .as_ref()
+            .map(|target| f64::from(target.percent) / 100.0),
         slot_utilization: slot_utilization
             .as_ref()
             .map(|target| f64::from(target.percent) / 100.0),
