@@ -176,7 +176,9 @@ mod tests {
     fn a_simulation_takes_files_and_what_they_leave_open() {
         let line = "x simulate -f worker.yaml --trace load.csv --compare keda,hpa --svg out.svg --task-cpu 500m";
         let verb = Cli::parse_from(line.split(' ').chain(["--task-seconds", "2.5"])).verb;
-        let Verb::Simulate(simulate) = verb else { panic!("{verb:?}") };
+        let Verb::Simulate(simulate) = verb else {
+            panic!("{verb:?}")
+        };
         assert_eq!(simulate.compare, ["keda", "hpa"]);
         assert_eq!(simulate.beyond.task_cpu, Some(0.5));
         assert_eq!(simulate.beyond.task_seconds, Some(2.5));

@@ -56,8 +56,15 @@ pub(crate) fn run(options: &Simulate) -> anyhow::Result<String> {
 
 fn told(scenario: &Scenario, assumed: &[String], table: &str) -> String {
     let runs = scenario.seeds.len();
-    let runs = if runs == 1 { "one run".to_owned() } else { format!("{runs} runs") };
-    let mut text = format!("{}, simulated: {runs} of {:.0} s each\n", scenario.name, scenario.duration_seconds);
+    let runs = if runs == 1 {
+        "one run".to_owned()
+    } else {
+        format!("{runs} runs")
+    };
+    let mut text = format!(
+        "{}, simulated: {runs} of {:.0} s each\n",
+        scenario.name, scenario.duration_seconds
+    );
     for assumption in assumed {
         text.push_str(&format!("assumed: {assumption}\n"));
     }
@@ -95,7 +102,11 @@ fn subject(options: &Simulate) -> anyhow::Result<Subject> {
         fleet::subject(&worker, options.beyond)?
     } else {
         refuse(options.beyond)?;
-        let scenario = if is_stdin(file) { scenario::parse(&text)? } else { scenario::open(file)? };
+        let scenario = if is_stdin(file) {
+            scenario::parse(&text)?
+        } else {
+            scenario::open(file)?
+        };
         Subject {
             scenario,
             assumed: Vec::new(),
@@ -170,7 +181,10 @@ fn worker(documents: Vec<Value>) -> anyhow::Result<TemporalWorker> {
     let is_worker = |document: &Value| document.get("kind").and_then(Value::as_str) == Some("TemporalWorker");
     let mut workers: Vec<Value> = documents.into_iter().filter(is_worker).collect();
     if workers.len() > 1 {
-        bail!("it holds {} TemporalWorkers: leave one of them in the file", workers.len());
+        bail!(
+            "it holds {} TemporalWorkers: leave one of them in the file",
+            workers.len()
+        );
     }
     let Some(mut worker) = workers.pop() else {
         bail!("it holds no TemporalWorker: give a manifest that does, or a scenario, which has no `kind`");

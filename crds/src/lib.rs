@@ -28,7 +28,8 @@ pub mod worker_options;
 
 pub use autoscaling::{
     AutoscalingMode, AutoscalingProfile, AutoscalingSpec, Behavior, CpuUtilizationTarget, FallbackPolicy, FallbackSpec,
-    MemoryUtilizationTarget, ScaleDownBehavior, ScalingRule, ScalingRuleType, ScheduleToStartTarget, SelectPolicy, Targets,
+    MemoryUtilizationTarget, ScaleDownBehavior, ScalingRule, ScalingRuleType, ScheduleToStartTarget, SelectPolicy,
+    Targets,
 };
 pub use conditions::{ConditionType, Reason};
 pub use pod::{

@@ -59,7 +59,10 @@ fn scales(target: &CrossVersionObjectReference, fleet: &str) -> Option<Scales> {
 /// Whoever made it is who a person has to look for.
 fn name(autoscaler: &HorizontalPodAutoscaler) -> String {
     let own = read::describe(autoscaler);
-    let maker = autoscaler.owner_references().iter().find(|owner| owner.kind == "ScaledObject");
+    let maker = autoscaler
+        .owner_references()
+        .iter()
+        .find(|owner| owner.kind == "ScaledObject");
     maker.map_or_else(
         || own.clone(),
         |maker| {
@@ -100,19 +103,34 @@ mod tests {
     fn what_aims_at_the_deployment_or_the_fleet_itself_is_found() {
         let own = json!({"apiVersion": "temporal-fleet.dev/v1alpha1", "kind": "TemporalWorker", "name": "orders"});
         let found = of(&[autoscaler("a", "shop", &own)], &worker()).unwrap();
-        assert_eq!((found.name.as_str(), found.scales), ("HorizontalPodAutoscaler shop/a", Scales::Worker));
+        assert_eq!(
+            (found.name.as_str(), found.scales),
+            ("HorizontalPodAutoscaler shop/a", Scales::Worker)
+        );
         let both = [autoscaler("a", "shop", &own), autoscaler("b", "shop", &deployment())];
         let found = of(&both, &worker()).unwrap();
-        assert_eq!((found.name.as_str(), found.scales), ("HorizontalPodAutoscaler shop/b", Scales::Deployment));
+        assert_eq!(
+            (found.name.as_str(), found.scales),
+            ("HorizontalPodAutoscaler shop/b", Scales::Deployment)
+        );
     }
 
     #[test]
     fn what_aims_elsewhere_is_nobodys_business() {
         for (namespace, target) in [
             ("other", deployment()),
-            ("shop", json!({"apiVersion": "apps/v1", "kind": "Deployment", "name": "web"})),
-            ("shop", json!({"apiVersion": "apps/v1", "kind": "StatefulSet", "name": "orders"})),
-            ("shop", json!({"apiVersion": "example.com/v1", "kind": "Deployment", "name": "orders"})),
+            (
+                "shop",
+                json!({"apiVersion": "apps/v1", "kind": "Deployment", "name": "web"}),
+            ),
+            (
+                "shop",
+                json!({"apiVersion": "apps/v1", "kind": "StatefulSet", "name": "orders"}),
+            ),
+            (
+                "shop",
+                json!({"apiVersion": "example.com/v1", "kind": "Deployment", "name": "orders"}),
+            ),
         ] {
             assert_eq!(of(&[autoscaler("a", namespace, &target)], &worker()), None, "{target}");
         }
@@ -126,7 +144,10 @@ mod tests {
         ]))
         .unwrap();
         let found = of(&[Arc::new(keda)], &worker()).unwrap();
-        assert_eq!(found.name, "ScaledObject shop/orders, by HorizontalPodAutoscaler shop/keda-hpa-orders,");
+        assert_eq!(
+            found.name,
+            "ScaledObject shop/orders, by HorizontalPodAutoscaler shop/keda-hpa-orders,"
+        );
     }
 
     #[test]

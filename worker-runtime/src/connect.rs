@@ -141,7 +141,11 @@ fn read_source(source: &DataSource) -> Result<Vec<u8>, Error> {
 fn api_key(path: PathBuf) -> Result<String, Error> {
     let content = read_file(path.clone())?;
     let key = String::from_utf8_lossy(&content).trim().to_owned();
-    if fits_a_header(&key) { Ok(key) } else { Err(Error::ApiKey(path)) }
+    if fits_a_header(&key) {
+        Ok(key)
+    } else {
+        Err(Error::ApiKey(path))
+    }
 }
 
 fn read_file(path: PathBuf) -> Result<Vec<u8>, Error> {

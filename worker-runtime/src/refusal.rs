@@ -41,7 +41,9 @@ fn unreadable(files: &TlsFiles) -> Option<&'static str> {
         server_ca,
     } = files;
     if server_ca.as_ref().is_some_and(|pem| !certificate(pem)) {
-        return Some("there is no certificate in the file of the server's authority (TEMPORAL_TLS_SERVER_CA_CERT_PATH)");
+        return Some(
+            "there is no certificate in the file of the server's authority (TEMPORAL_TLS_SERVER_CA_CERT_PATH)",
+        );
     }
     if client_cert.as_ref().is_some_and(|pem| !certificate(pem)) {
         return Some("there is no certificate in the client's file (TEMPORAL_TLS_CLIENT_CERT_PATH)");

@@ -146,7 +146,12 @@ fn all_mistakes_are_reported_together_with_what_is_allowed() {
 const REFUSED: &[(&str, &[&str], &str)] = &[
     (
         "TEMPORAL_ADDRESS",
-        &["temporal:7233:1", "temporal:port", "ftp://temporal:7233", "https://temporal:7233"],
+        &[
+            "temporal:7233:1",
+            "temporal:port",
+            "ftp://temporal:7233",
+            "https://temporal:7233",
+        ],
         "host:port",
     ),
     ("TEMPORAL_TLS", &["maybe", "2"], "true, false"),
@@ -156,7 +161,11 @@ const REFUSED: &[(&str, &[&str], &str)] = &[
     ("TEMPORAL_API_KEY", &["two\nlines", "sch\u{fc}ssel"], "printable ASCII"),
     ("TEMPORAL_GRPC_META_AUTHORIZATION", &["two\nlines"], "printable ASCII"),
     ("TEMPORAL_GRPC_META_TOKEN_BIN", &["x"], "does not end with _BIN"),
-    ("TEMPORAL_PROFILE", &["elsewhere"], "a profile of the configuration file"),
+    (
+        "TEMPORAL_PROFILE",
+        &["elsewhere"],
+        "a profile of the configuration file",
+    ),
     ("TEMPORAL_TASK_QUEUE", &[TOO_LONG], "1 to 1000 bytes"),
     (
         "TEMPORAL_FLEET_TASK_QUEUES",
@@ -170,37 +179,91 @@ const REFUSED: &[(&str, &[&str], &str)] = &[
         ],
         "each name once, 1 to 1000 bytes",
     ),
-    ("TEMPORAL_FLEET_MAX_CONCURRENT_ACTIVITIES", &["0", "100001", "-1", "1.5", "many"], "1 to 100000"),
-    ("TEMPORAL_FLEET_MAX_CONCURRENT_WORKFLOW_TASKS", &["0", "100001", "many"], "1 to 100000"),
-    ("TEMPORAL_FLEET_MAX_CONCURRENT_LOCAL_ACTIVITIES", &["0", "100001", "many"], "1 to 100000"),
-    ("TEMPORAL_FLEET_MAX_ACTIVITIES_PER_SECOND", &["0", "-1", "1e7", "inf", "NaN", "many"], "0.001 to 1000000"),
+    (
+        "TEMPORAL_FLEET_MAX_CONCURRENT_ACTIVITIES",
+        &["0", "100001", "-1", "1.5", "many"],
+        "1 to 100000",
+    ),
+    (
+        "TEMPORAL_FLEET_MAX_CONCURRENT_WORKFLOW_TASKS",
+        &["0", "100001", "many"],
+        "1 to 100000",
+    ),
+    (
+        "TEMPORAL_FLEET_MAX_CONCURRENT_LOCAL_ACTIVITIES",
+        &["0", "100001", "many"],
+        "1 to 100000",
+    ),
+    (
+        "TEMPORAL_FLEET_MAX_ACTIVITIES_PER_SECOND",
+        &["0", "-1", "1e7", "inf", "NaN", "many"],
+        "0.001 to 1000000",
+    ),
     (
         "TEMPORAL_FLEET_MAX_TASK_QUEUE_ACTIVITIES_PER_SECOND",
         &["0", "-1", "1e7", "inf", "NaN", "many"],
         "0.001 to 1000000",
     ),
-    ("TEMPORAL_FLEET_MAX_CACHED_WORKFLOWS", &["-1", "1000001", "many"], "0 to 1000000"),
+    (
+        "TEMPORAL_FLEET_MAX_CACHED_WORKFLOWS",
+        &["-1", "1000001", "many"],
+        "0 to 1000000",
+    ),
     (
         "TEMPORAL_FLEET_WORKFLOW_TASK_POLLERS",
-        &["5", r#"{"simpleMaximum":1}"#, r#"{"simpleMaximum":100001}"#, r#"{"fixed":5}"#],
+        &[
+            "5",
+            r#"{"simpleMaximum":1}"#,
+            r#"{"simpleMaximum":100001}"#,
+            r#"{"fixed":5}"#,
+        ],
         "n from 2 to 100000",
     ),
     (
         "TEMPORAL_FLEET_ACTIVITY_TASK_POLLERS",
-        &["5", r#"{"simpleMaximum":0}"#, r#"{"autoscaling":{"minimum":0}}"#, r#"{"autoscaling":{"maximum":4}}"#],
+        &[
+            "5",
+            r#"{"simpleMaximum":0}"#,
+            r#"{"autoscaling":{"minimum":0}}"#,
+            r#"{"autoscaling":{"maximum":4}}"#,
+        ],
         "n from 1 to 100000",
     ),
-    ("TEMPORAL_FLEET_MAX_HEARTBEAT_THROTTLE_INTERVAL_SECONDS", &["0", "86401", "1s"], "1 to 86400"),
-    ("TEMPORAL_FLEET_DEFAULT_HEARTBEAT_THROTTLE_INTERVAL_SECONDS", &["0", "86401", "1s"], "1 to 86400"),
-    ("TEMPORAL_FLEET_STICKY_QUEUE_SCHEDULE_TO_START_TIMEOUT_SECONDS", &["0", "3601", "1s"], "1 to 3600"),
-    ("TEMPORAL_FLEET_GRACEFUL_SHUTDOWN_SECONDS", &["-1", "604801", "1m"], "0 to 604800"),
+    (
+        "TEMPORAL_FLEET_MAX_HEARTBEAT_THROTTLE_INTERVAL_SECONDS",
+        &["0", "86401", "1s"],
+        "1 to 86400",
+    ),
+    (
+        "TEMPORAL_FLEET_DEFAULT_HEARTBEAT_THROTTLE_INTERVAL_SECONDS",
+        &["0", "86401", "1s"],
+        "1 to 86400",
+    ),
+    (
+        "TEMPORAL_FLEET_STICKY_QUEUE_SCHEDULE_TO_START_TIMEOUT_SECONDS",
+        &["0", "3601", "1s"],
+        "1 to 3600",
+    ),
+    (
+        "TEMPORAL_FLEET_GRACEFUL_SHUTDOWN_SECONDS",
+        &["-1", "604801", "1m"],
+        "0 to 604800",
+    ),
     ("TEMPORAL_FLEET_METRICS_PORT", &["0", "65536", "http"], "1 to 65535"),
     ("TEMPORAL_FLEET_CONTROL_PORT", &["0", "65536", "http"], "1 to 65535"),
     ("TEMPORAL_FLEET_HEALTH_PORT", &["0", "65536", "http"], "1 to 65535"),
     ("TEMPORAL_FLEET_IDENTITY_PREFIX", &[TOO_LONG], "at most 63 bytes"),
     ("TEMPORAL_FLEET_COMBINED", &["perhaps", "2"], "true, false"),
-    ("TEMPORAL_FLEET_RECYCLE_AFTER_ACTIVITIES", &["-1", "1000000001", "often"], "0 to 1000000000"),
-    ("TEMPORAL_FLEET_RECYCLE_AFTER_SECONDS", &["-1", "31536001", "1h"], "0 to 31536000"),
+    (
+        "TEMPORAL_FLEET_RECYCLE_AFTER_ACTIVITIES",
+        &["-1", "1000000001", "often"],
+        "0 to 1000000000",
+    ),
+    (
+        "TEMPORAL_FLEET_RECYCLE_AFTER_SECONDS",
+        &["-1", "31536001", "1h"],
+        "0 to 31536000",
+    ),
 ];
 
 /// A name of 1001 bytes.
@@ -214,7 +277,10 @@ fn each_variable_is_refused_by_its_name_with_what_is_allowed() {
     for (variable, values, allowed) in REFUSED {
         for value in *values {
             let InvalidSettings(problems) = settings(&[(*variable, *value)]).expect_err(value);
-            let named: Vec<_> = problems.iter().filter(|problem| problem.variable == *variable).collect();
+            let named: Vec<_> = problems
+                .iter()
+                .filter(|problem| problem.variable == *variable)
+                .collect();
             assert_eq!(named.len(), 1, "{variable}={value}: {problems:?}");
             assert!(named[0].allowed.contains(*allowed), "{variable}={value}: {}", named[0]);
         }
@@ -238,11 +304,18 @@ fn a_variable_that_is_not_text_is_refused_and_not_taken_for_absent() {
 
 #[test]
 fn no_scheme_of_the_address_undoes_tls() {
-    for tls in [("TEMPORAL_TLS", "true"), ("TEMPORAL_API_KEY", "secret-key"), ("TEMPORAL_FLEET_API_KEY_FILE", "/k")] {
+    for tls in [
+        ("TEMPORAL_TLS", "true"),
+        ("TEMPORAL_API_KEY", "secret-key"),
+        ("TEMPORAL_FLEET_API_KEY_FILE", "/k"),
+    ] {
         let error = settings(&[tls, ("TEMPORAL_ADDRESS", "http://temporal:7233")]).expect_err("refused");
         assert!(error.to_string().contains("in the clear although TLS is on"), "{error}");
         for address in ["temporal:7233", "https://temporal:7233"] {
-            assert!(settings(&[tls, ("TEMPORAL_ADDRESS", address)]).is_ok(), "{tls:?} {address}");
+            assert!(
+                settings(&[tls, ("TEMPORAL_ADDRESS", address)]).is_ok(),
+                "{tls:?} {address}"
+            );
         }
     }
     for address in ["temporal", "temporal:7233", "[::1]:7233", "http://temporal:7233"] {
@@ -277,9 +350,14 @@ fn a_configuration_file_that_cannot_be_read_is_named_and_not_repeated() {
     let path = std::env::temp_dir().join(format!("fleet-worker-{}.toml", std::process::id()));
     std::fs::write(&path, "[profile.default]\napi_key = secret-key\n").expect("written");
     let variables = [("TEMPORAL_CONFIG_FILE".to_owned(), path.display().to_string())];
-    let error = Settings::from_variables(&variables.into()).expect_err("refused").to_string();
+    let error = Settings::from_variables(&variables.into())
+        .expect_err("refused")
+        .to_string();
     let _ = std::fs::remove_file(&path);
-    assert!(error.contains("TEMPORAL_CONFIG_FILE: ") && error.contains("line 2"), "{error}");
+    assert!(
+        error.contains("TEMPORAL_CONFIG_FILE: ") && error.contains("line 2"),
+        "{error}"
+    );
     assert!(!error.contains("secret-key"), "{error}");
 }
 

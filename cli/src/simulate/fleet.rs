@@ -86,7 +86,10 @@ fn check(beyond: Beyond) -> anyhow::Result<()> {
         task_seconds.is_none_or(|seconds| seconds > 0.0 && seconds <= 864_000.0),
         "--task-seconds must be more than 0, at most 864000"
     );
-    ensure!(task_cpu.is_none_or(|cores| cores <= 64.0), "--task-cpu must be at most 64");
+    ensure!(
+        task_cpu.is_none_or(|cores| cores <= 64.0),
+        "--task-cpu must be at most 64"
+    );
     ensure!(
         pod_start_seconds.is_none_or(|seconds| (0.0..=3600.0).contains(&seconds)),
         "--pod-start-seconds must be 0 to 3600"
@@ -189,9 +192,14 @@ fn pods(spec: &TemporalWorkerSpec, beyond: Beyond, assumed: &mut Vec<String>) ->
         "the container `worker` has {cores} cores by its CPU limit, else its request: the simulator knows 50m to 256"
     );
     let start_seconds = beyond.pod_start_seconds.unwrap_or(POD_START);
-    assumed.push(format!("a pod polls {start_seconds} s after its creation (--pod-start-seconds)"));
+    assumed.push(format!(
+        "a pod polls {start_seconds} s after its creation (--pod-start-seconds)"
+    ));
     let template = spec.template.as_ref().and_then(|template| template.spec.as_ref());
-    let graceful = spec.worker_options.as_ref().and_then(|options| options.graceful_shutdown_seconds);
+    let graceful = spec
+        .worker_options
+        .as_ref()
+        .and_then(|options| options.graceful_shutdown_seconds);
     let grace = template
         .and_then(|pod| pod.termination_grace_period_seconds)
         .unwrap_or_else(|| graceful.map_or(60, i64::from) + names::SHUTDOWN_MARGIN_SECONDS);
@@ -206,7 +214,9 @@ fn pods(spec: &TemporalWorkerSpec, beyond: Beyond, assumed: &mut Vec<String>) ->
 
 /// CPU of the container `worker` by its `limits` or `requests` [cores].
 fn cpu(spec: &TemporalWorkerSpec, list: &str) -> anyhow::Result<Option<f64>> {
-    let resources = spec.worker_container().and_then(|container| container.resources.as_ref());
+    let resources = spec
+        .worker_container()
+        .and_then(|container| container.resources.as_ref());
     let amounts = resources.and_then(|resources| match list {
         "limits" => resources.limits.as_ref(),
         _ => resources.requests.as_ref(),

@@ -79,14 +79,23 @@ fn a_manifest_and_a_trace_become_a_table_and_a_picture() {
     let text = run(&options).unwrap();
     let lines: Vec<&str> = text.lines().collect();
     assert_eq!(lines[0], "orders, simulated: one run of 240 s each");
-    for word in ["assumed: Activity tasks run for 2 s", "violated min", "pod-hours", "killed", "scale events"] {
+    for word in [
+        "assumed: Activity tasks run for 2 s",
+        "violated min",
+        "pod-hours",
+        "killed",
+        "scale events",
+    ] {
         assert!(text.contains(word), "{word} is missing\n{text}");
     }
     for scaler in ["ours", "keda", "hpa"] {
         let row = |line: &&&str| line.trim_start().starts_with(scaler);
         assert_eq!(lines.iter().filter(row).count(), 1, "{scaler}\n{text}");
     }
-    assert!(text.contains("more than 1 % of its tasks waited for more than 5 s"), "{text}");
+    assert!(
+        text.contains("more than 1 % of its tasks waited for more than 5 s"),
+        "{text}"
+    );
     let picture = std::fs::read_to_string(svg).unwrap();
     assert!(picture.starts_with("<svg") && picture.contains(">keda<") && picture.contains("orders"));
 }
@@ -123,15 +132,29 @@ fn what_a_manifest_leaves_open_the_command_line_says() {
         task_cpu: Some(0.5),
         pod_start_seconds: Some(90.0),
     };
-    let Subject { scenario, assumed } = fleet_of(&MANIFEST.replace("[Activity]", "[Workflow, Activity]"), beyond).unwrap();
+    let Subject { scenario, assumed } =
+        fleet_of(&MANIFEST.replace("[Activity]", "[Workflow, Activity]"), beyond).unwrap();
     let types: Vec<TaskType> = scenario.kinds.iter().map(|kind| kind.task_type).collect();
     assert_eq!(types, [TaskType::Workflow, TaskType::Activity]);
-    let seconds: Vec<String> = scenario.kinds.iter().map(|kind| kind.service.mean_seconds.to_string()).collect();
-    assert_eq!(seconds, ["0.05", "30"], "the options are not of Workflow tasks beside others");
+    let seconds: Vec<String> = scenario
+        .kinds
+        .iter()
+        .map(|kind| kind.service.mean_seconds.to_string())
+        .collect();
+    assert_eq!(
+        seconds,
+        ["0.05", "30"],
+        "the options are not of Workflow tasks beside others"
+    );
     assert_eq!(scenario.kinds[1].cores.to_string(), "0.5");
     assert_eq!(scenario.pods.start_seconds.to_string(), "90");
-    assert!(assumed.iter().any(|text| text.contains("100 slots for them")), "{assumed:?}");
-    let only = fleet_of(&MANIFEST.replace("[Activity]", "[Workflow]"), beyond).unwrap().scenario;
+    assert!(
+        assumed.iter().any(|text| text.contains("100 slots for them")),
+        "{assumed:?}"
+    );
+    let only = fleet_of(&MANIFEST.replace("[Activity]", "[Workflow]"), beyond)
+        .unwrap()
+        .scenario;
     assert_eq!(only.kinds[0].service.mean_seconds.to_string(), "30");
 }
 
@@ -142,7 +165,10 @@ fn what_cannot_be_simulated_is_said_with_its_remedy() {
     assert!(refusal("kind: Deployment").contains("holds no TemporalWorker"));
     assert!(refusal(&format!("{MANIFEST}---{MANIFEST}")).contains("it holds 2 TemporalWorkers"));
     assert!(refusal(&MANIFEST.replace("cpu: 2}", "cpu: two}")).contains("resources.limits.cpu: `two`"));
-    assert!(refusal(&MANIFEST.replace("maxReplicas: 20", "maxReplicas: many")).starts_with("spec.autoscaling.maxReplicas: "));
+    assert!(
+        refusal(&MANIFEST.replace("maxReplicas: 20", "maxReplicas: many"))
+            .starts_with("spec.autoscaling.maxReplicas: ")
+    );
     let bounds = refusal(&MANIFEST.replace("{maxReplicas: 20}", "{minReplicas: 5, maxReplicas: 4}"));
     assert_eq!(bounds, "spec.autoscaling: minReplicas must be at most maxReplicas");
     let negative = Beyond {
@@ -164,8 +190,14 @@ fn files_and_options_that_do_not_fit_are_named() {
     ];
     let folder = Folder::new(&files);
     let error = |options: &Simulate| format!("{:#}", run(options).expect_err("refused"));
-    assert!(error(&folder.options("worker.yaml", None)).contains("worker.yaml: a TemporalWorker says nothing of its load: add --trace"));
-    assert!(error(&folder.options("worker.yaml", Some("short.csv"))).contains("it ends after 12 s and must last at least 60 s"));
+    assert!(
+        error(&folder.options("worker.yaml", None))
+            .contains("worker.yaml: a TemporalWorker says nothing of its load: add --trace")
+    );
+    assert!(
+        error(&folder.options("worker.yaml", Some("short.csv")))
+            .contains("it ends after 12 s and must last at least 60 s")
+    );
     assert!(error(&folder.options("worker.yaml", Some("none.csv"))).contains("failed to read the trace"));
     assert!(error(&folder.options("none.yaml", None)).contains("none.yaml: failed to read it"));
     assert!(error(&folder.options("broken.yaml", None)).contains("it is not YAML"));

@@ -108,11 +108,27 @@ pub(super) async fn measure(args: &Args) -> Result<Vec<Row>> {
             "µs",
             of(|[_, _, bare]| bare.cpu_per_task()),
         )?,
-        Row::new("p50 of a workflow, two SDK Workers", "ms", of(|[split, _, _]| split.p50_ms))?,
-        Row::new("p50 of a workflow, combined", "ms", of(|[_, combined, _]| combined.p50_ms))?,
+        Row::new(
+            "p50 of a workflow, two SDK Workers",
+            "ms",
+            of(|[split, _, _]| split.p50_ms),
+        )?,
+        Row::new(
+            "p50 of a workflow, combined",
+            "ms",
+            of(|[_, combined, _]| combined.p50_ms),
+        )?,
         Row::new("p50 of a workflow, bare SDK", "ms", of(|[_, _, bare]| bare.p50_ms))?,
-        Row::new("p99 of a workflow, two SDK Workers", "ms", of(|[split, _, _]| split.p99_ms))?,
-        Row::new("p99 of a workflow, combined", "ms", of(|[_, combined, _]| combined.p99_ms))?,
+        Row::new(
+            "p99 of a workflow, two SDK Workers",
+            "ms",
+            of(|[split, _, _]| split.p99_ms),
+        )?,
+        Row::new(
+            "p99 of a workflow, combined",
+            "ms",
+            of(|[_, combined, _]| combined.p99_ms),
+        )?,
         Row::new("p99 of a workflow, bare SDK", "ms", of(|[_, _, bare]| bare.p99_ms))?,
     ])
 }

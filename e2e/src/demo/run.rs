@@ -119,7 +119,10 @@ pub async fn run(args: Args) -> Result<Verdict> {
     summary::write(&output, &record, &verdict).with_context(|| format!("failed to write {}", shown(&output)))?;
     println!("{}", summary::text(&record, &verdict));
     println!("  written to {}", shown(&output.join("summary.json")));
-    println!("\nkubectl temporal-worker explain {} -n {}\n", fleet.name, fleet.namespace);
+    println!(
+        "\nkubectl temporal-worker explain {} -n {}\n",
+        fleet.name, fleet.namespace
+    );
     println!("{}", explain(&fleet).await?);
     finish(&args, &access, &fleet).await?;
     Ok(verdict)

@@ -38,13 +38,17 @@ async fn a_task_longer_than_the_grace_outlives_the_scale_in_of_its_pod() -> Resu
 
     let (name, uid) = bed
         .fleet
-        .wait("a pod in quarantine, of which the fleet is the controller", PATIENCE, async || {
-            let pods = bed.fleet.pods().await?;
-            match pods.iter().find(|pod| is_kept(pod, &bed.fleet)) {
-                Some(pod) => Ok(Ok((pod.name_any(), pod.uid().unwrap_or_default()))),
-                None => Ok(Err(format!("{:?}", pods.iter().map(state).collect::<Vec<_>>()))),
-            }
-        })
+        .wait(
+            "a pod in quarantine, of which the fleet is the controller",
+            PATIENCE,
+            async || {
+                let pods = bed.fleet.pods().await?;
+                match pods.iter().find(|pod| is_kept(pod, &bed.fleet)) {
+                    Some(pod) => Ok(Ok((pod.name_any(), pod.uid().unwrap_or_default()))),
+                    None => Ok(Err(format!("{:?}", pods.iter().map(state).collect::<Vec<_>>()))),
+                }
+            },
+        )
         .await?;
     bed.fleet
         .wait_replicas("one pod", PATIENCE, |replicas| {
@@ -113,10 +117,7 @@ async fn series(bed: &Bed, metric: &str, label: (&str, &str), value: f64) -> Res
 
 /// It carries the label of quarantine, and its one controller is the fleet.
 fn is_kept(pod: &Pod, fleet: &Fleet) -> bool {
-    let labelled = pod
-        .labels()
-        .get(QUARANTINED_LABEL)
-        .is_some_and(|value| value == "true");
+    let labelled = pod.labels().get(QUARANTINED_LABEL).is_some_and(|value| value == "true");
     let controllers: Vec<_> = pod
         .owner_references()
         .iter()

@@ -56,7 +56,9 @@ async fn an_hpa_on_the_deployment_has_its_size_to_itself_until_it_goes() -> Resu
         })
         .await?;
     assert!(
-        owned.conditions().contains(&format!("HorizontalPodAutoscaler {namespace}/theirs")),
+        owned
+            .conditions()
+            .contains(&format!("HorizontalPodAutoscaler {namespace}/theirs")),
         "{}",
         owned.conditions()
     );

@@ -14,7 +14,8 @@ use crate::workers::Workers;
 use crate::zero::Idle;
 use crate::{Active, Decision, Limited, LimitedBy, Mode, Policy, Sample, ScalingActive};
 use crate::{
-    arithmetic, arrivals, downstream, fallback, footprint, gate, headroom, latency, queues, scale_in, trim, workers, zero,
+    arithmetic, arrivals, downstream, fallback, footprint, gate, headroom, latency, queues, scale_in, trim, workers,
+    zero,
 };
 
 /// Interval between samples when hot or at zero [s]: the server's own cache makes a shorter one useless.

@@ -21,7 +21,9 @@ pub(crate) fn advance(
     }
     let since = *memory.transient.blind_since.get_or_insert(now);
     let failed = 1.0 + libm::floor(ratio(elapsed(now, since), seconds(interval)));
-    policy.fallback.filter(|fallback| failed >= f64::from(fallback.failures))
+    policy
+        .fallback
+        .filter(|fallback| failed >= f64::from(fallback.failures))
 }
 
 #[cfg(test)]

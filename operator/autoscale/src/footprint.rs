@@ -169,7 +169,10 @@ mod tests {
             memory.transient.footprint.add(60.0, slots, 300.0 - 10.0 * slots);
         }
         let footprint = estimate(&memory).expect("enough was seen");
-        assert!(close(footprint.per_slot, 0.0) && close(footprint.base, 250.0), "{footprint:?}");
+        assert!(
+            close(footprint.per_slot, 0.0) && close(footprint.base, 250.0),
+            "{footprint:?}"
+        );
     }
 
     #[test]

@@ -228,7 +228,11 @@ impl Policy {
             check((0.1..=0.95).contains(&share), "targets.cpuUtilization", "10 % to 95 %")?;
         }
         if let Some(share) = self.memory_utilization {
-            check((0.1..=0.95).contains(&share), "targets.memoryUtilization", "10 % to 95 %")?;
+            check(
+                (0.1..=0.95).contains(&share),
+                "targets.memoryUtilization",
+                "10 % to 95 %",
+            )?;
         }
         if let Some(share) = self.slot_utilization {
             check((0.1..=0.95).contains(&share), "targets.slotUtilization", "10 % to 95 %")?;

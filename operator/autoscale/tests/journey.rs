@@ -201,10 +201,17 @@ fn a_fleet_whose_tasks_hold_memory_is_sized_by_it() {
     // 7.5 slots fit under the target, and latency alone asks for two pods of 20.
     let (replicas, last, log) = sized_by_memory(Some([100.0, 40.0, 500.0]));
     assert!((3..=4).contains(&replicas), "{log}");
-    assert!(last.message.contains("x 40Mi / (500Mi x 80% - 100Mi)"), "{}", last.message);
+    assert!(
+        last.message.contains("x 40Mi / (500Mi x 80% - 100Mi)"),
+        "{}",
+        last.message
+    );
     assert!((3..=4).contains(&memory_target(&last).1), "{log}");
     let lines: Vec<&str> = last.arithmetic.iter().map(|line| line.text.as_str()).collect();
-    assert!(lines.iter().any(|text| text.starts_with("MemoryUtilization ")), "{lines:?}");
+    assert!(
+        lines.iter().any(|text| text.starts_with("MemoryUtilization ")),
+        "{lines:?}"
+    );
 }
 
 #[test]

@@ -134,7 +134,13 @@ pub fn plan(desired: &Desired, world: &World, memory: &Memory, pass: Pass, now: 
     notices.extend(desired.pause.hold.change_from(memory.hold));
     notices.extend(conflicts);
     notices.extend(yielded(memory, owner.as_deref()));
-    notices.extend(observed_notices(desired, world, &remembered, memory, sized.decision.as_ref()));
+    notices.extend(observed_notices(
+        desired,
+        world,
+        &remembered,
+        memory,
+        sized.decision.as_ref(),
+    ));
     Plan {
         steps,
         verdicts,

@@ -6,7 +6,9 @@ mod common;
 use common::{Cluster, a_fleet, autoscaled, t0};
 use fleet_core::autoscale::{Fallback, Record, Replay, Seen};
 use fleet_core::rules::scale::VICTIM_COST;
-use fleet_core::{Child, ConditionType, Desired, Memory, NoticeReason, Pass, RateLimit, Reason, Size, Step, Truth, plan};
+use fleet_core::{
+    Child, ConditionType, Desired, Memory, NoticeReason, Pass, RateLimit, Reason, Size, Step, Truth, plan,
+};
 use jiff::SignedDuration;
 use proptest::prelude::*;
 
@@ -301,11 +303,16 @@ fn a_fallback_has_a_condition_a_reason_and_an_event_of_its_own() {
     cluster.world.queues[0].stats = Seen::unknown("Temporal does not answer");
     let p = plan(&desired, &cluster.world, &memory, Pass::default(), t0() + seconds(60));
     let why = p.steps.iter().find_map(|step| match step {
-        Step::Scale { from: 3, to: 6, why, .. } => why.as_ref(),
+        Step::Scale {
+            from: 3, to: 6, why, ..
+        } => why.as_ref(),
         _ => None,
     });
     assert_eq!(why.map(|why| why.reason.as_str()), Some("Fallback"), "{:?}", p.steps);
-    let active = p.verdicts.iter().find(|verdict| verdict.condition == ConditionType::ScalingActive);
+    let active = p
+        .verdicts
+        .iter()
+        .find(|verdict| verdict.condition == ConditionType::ScalingActive);
     let active = active.map(|verdict| (verdict.truth, verdict.reason));
     assert_eq!(active, Some((Truth::False, Reason::FallbackActive)));
     let said: Vec<_> = p.notices.iter().map(|notice| notice.reason).collect();

@@ -8,7 +8,9 @@ use common::{Cluster, a_fleet, t0};
 use fleet_core::autoscale::{self, PodPhase, Seen};
 use fleet_core::rules::quarantine::needed;
 use fleet_core::rules::scale::VICTIM_COST;
-use fleet_core::{Connection, Desired, Memory, Pass, Plan, PodView, Quarantine, Reason, Source, Step, WorkerReport, plan};
+use fleet_core::{
+    Connection, Desired, Memory, Pass, Plan, PodView, Quarantine, Reason, Source, Step, WorkerReport, plan,
+};
 use jiff::{SignedDuration, Timestamp};
 use proptest::prelude::*;
 
@@ -149,7 +151,10 @@ fn the_size_waits_until_the_replica_set_has_let_go() {
     for _ in 0..3 {
         let planned = story.plan(&none);
         for step in &planned.steps {
-            story.cluster.execute(&none, step, story.now).expect("nobody else writes");
+            story
+                .cluster
+                .execute(&none, step, story.now)
+                .expect("nobody else writes");
         }
         story.memory = planned.memory;
         story.now += seconds(1);
@@ -223,9 +228,15 @@ fn a_pod_that_ended_by_itself_is_cleared_away() {
 fn nothing_is_deleted_on_a_doubt() {
     let doubts: [(&str, fn(&mut Story)); 6] = [
         ("a task runs", |story| story.cluster.busy("uid-0", 1, seconds(1))),
-        ("an open poll may bring one", |story| report(story.pod("uid-0")).drained = false),
-        ("another source", |story| report(story.pod("uid-0")).source = Source::Scrape),
-        ("silence", |story| story.pod("uid-0").report = Seen::unknown("no answer")),
+        ("an open poll may bring one", |story| {
+            report(story.pod("uid-0")).drained = false
+        }),
+        ("another source", |story| {
+            report(story.pod("uid-0")).source = Source::Scrape
+        }),
+        ("silence", |story| {
+            story.pod("uid-0").report = Seen::unknown("no answer")
+        }),
         ("it ends already", |story| story.pod("uid-0").deleting = true),
         ("Temporal is away", |story| {
             story.cluster.world.connection = Connection::Failed {
@@ -293,7 +304,10 @@ fn who_needs_quarantine() {
         Some("runs 1 task, the oldest for 5 s; 5 s + 100 x 0.6 s = 65 s, and a pod gets 60 s to finish")
     );
     assert_eq!(needed(1, 5, &law(50.0, 100.0)), None, "55 s are enough");
-    assert!(needed(1, 61, &law(0.1, 100.0)).is_some(), "older than the grace already");
+    assert!(
+        needed(1, 61, &law(0.1, 100.0)).is_some(),
+        "older than the grace already"
+    );
 
     story.cluster.busy("uid-0", 1, seconds(5));
     report(story.pod("uid-0")).source = Source::Scrape;

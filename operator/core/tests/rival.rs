@@ -80,13 +80,20 @@ impl Fleet {
 }
 
 fn active(plan: &Plan) -> (Truth, Reason) {
-    let found = plan.verdicts.iter().find(|verdict| verdict.condition == ConditionType::ScalingActive);
-    found.map(|verdict| (verdict.truth, verdict.reason)).expect("it is always set")
+    let found = plan
+        .verdicts
+        .iter()
+        .find(|verdict| verdict.condition == ConditionType::ScalingActive);
+    found
+        .map(|verdict| (verdict.truth, verdict.reason))
+        .expect("it is always set")
 }
 
 fn conflicts(plan: &Plan) -> usize {
     let reasons = plan.notices.iter().map(|notice| notice.reason);
-    reasons.filter(|reason| *reason == NoticeReason::ReplicasConflict).count()
+    reasons
+        .filter(|reason| *reason == NoticeReason::ReplicasConflict)
+        .count()
 }
 
 fn writes_a_size(plan: &Plan) -> bool {
@@ -145,7 +152,11 @@ fn a_template_is_applied_without_the_size_that_another_wrote() {
     let mut desired = autoscaled(3, 10);
     desired.deployment_hash = "d2".to_owned();
     let plan = fleet.pass(&desired);
-    assert!(plan.steps.contains(&Step::ApplyDeployment { replicas: None }), "{:?}", plan.steps);
+    assert!(
+        plan.steps.contains(&Step::ApplyDeployment { replicas: None }),
+        "{:?}",
+        plan.steps
+    );
     assert_eq!(fleet.size(), 6);
 }
 

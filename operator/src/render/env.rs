@@ -220,10 +220,20 @@ mod tests {
 
     #[test]
     fn the_contract_is_reserved_now_and_later_and_the_runtimes_own_variables_are_free() {
-        for name in ["TEMPORAL_ADDRESS", "POD_NAME", "TEMPORAL_FLEET_TUNER", "TEMPORAL_FLEET_OF_A_LATER_REVISION"] {
+        for name in [
+            "TEMPORAL_ADDRESS",
+            "POD_NAME",
+            "TEMPORAL_FLEET_TUNER",
+            "TEMPORAL_FLEET_OF_A_LATER_REVISION",
+        ] {
             assert!(reserved(name), "{name}");
         }
-        for name in ["TEMPORAL_FLEET_COMBINED", "TEMPORAL_FLEET_RECYCLE_AFTER_SECONDS", "TEMPORAL_PROFILE", "RUST_LOG"] {
+        for name in [
+            "TEMPORAL_FLEET_COMBINED",
+            "TEMPORAL_FLEET_RECYCLE_AFTER_SECONDS",
+            "TEMPORAL_PROFILE",
+            "RUST_LOG",
+        ] {
             assert!(!reserved(name), "{name}");
         }
     }

@@ -35,7 +35,8 @@ use std::process::ExitCode;
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-const USAGE: &str = "usage: bench_worker split|combined|bare WORKFLOWS PACED PER_SECOND | seed | reports PORT DIRECTORY SECONDS";
+const USAGE: &str =
+    "usage: bench_worker split|combined|bare WORKFLOWS PACED PER_SECOND | seed | reports PORT DIRECTORY SECONDS";
 
 fn main() -> ExitCode {
     let args: Vec<String> = std::env::args().skip(1).collect();

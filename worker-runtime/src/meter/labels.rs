@@ -125,7 +125,10 @@ mod tests {
         let first = walk("PollActivityTaskQueue");
         assert!(Arc::ptr_eq(&first, &walk("PollActivityTaskQueue")));
         assert!(!Arc::ptr_eq(&first, &walk("StartWorkflowExecution")));
-        let mut all: Vec<_> = first.iter().map(|(key, value)| (key.as_str(), value.as_str())).collect();
+        let mut all: Vec<_> = first
+            .iter()
+            .map(|(key, value)| (key.as_str(), value.as_str()))
+            .collect();
         all.sort_unstable();
         assert_eq!(all, [("namespace", "default"), ("operation", "PollActivityTaskQueue")]);
     }

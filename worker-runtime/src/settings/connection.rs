@@ -71,7 +71,8 @@ impl Reader<'_> {
         for (name, value) in headers {
             if name.parse::<AsciiMetadataKey>().is_err() || !fits_a_header(value) {
                 let variable = format!("TEMPORAL_GRPC_META_{}", name.to_uppercase().replace('-', "_"));
-                let allowed = "printable ASCII, and a name of letters, digits and underscores that does not end with _BIN";
+                let allowed =
+                    "printable ASCII, and a name of letters, digits and underscores that does not end with _BIN";
                 self.problem(&variable, "cannot be sent as a header", allowed);
             }
         }
@@ -82,7 +83,10 @@ impl Reader<'_> {
     fn unreadable(&mut self, error: &ConfigError) {
         let (variable, allowed) = match error {
             ConfigError::ProfileNotFound(_) => ("TEMPORAL_PROFILE", "a profile of the configuration file"),
-            ConfigError::LoadError(_) => ("TEMPORAL_CONFIG_FILE", "a file in the format of the SDKs' configuration"),
+            ConfigError::LoadError(_) => (
+                "TEMPORAL_CONFIG_FILE",
+                "a file in the format of the SDKs' configuration",
+            ),
             ConfigError::InvalidConfig(_) => ("TEMPORAL_*", "the SDKs' environment configuration"),
         };
         let text = error.to_string();

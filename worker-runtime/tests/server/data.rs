@@ -228,7 +228,8 @@ async fn what_a_workflow_sends_beyond_them_fails_its_task_and_harms_no_other() {
         let failed = |event: &Attributes| {
             matches!(
                 event,
-                Attributes::WorkflowTaskFailedEventAttributes(_) | Attributes::WorkflowExecutionTerminatedEventAttributes(_)
+                Attributes::WorkflowTaskFailedEventAttributes(_)
+                    | Attributes::WorkflowExecutionTerminatedEventAttributes(_)
             )
         };
         events(&handle).await.iter().any(failed)

@@ -179,7 +179,10 @@ async fn what_a_workflow_logs_is_written_once_with_whose_it_is() {
     for word in ["first", "second", "third"] {
         let said = process.with(&format!("word=\"{word}\""));
         assert_eq!(said.len(), 1, "{said:?}");
-        assert!(said[0].contains("the workflow speaks") && said[0].contains(&whose), "{said:?}");
+        assert!(
+            said[0].contains("the workflow speaks") && said[0].contains(&whose),
+            "{said:?}"
+        );
         assert!(said[0].contains("workflow_type=\"Speaks\""), "{said:?}");
     }
 }

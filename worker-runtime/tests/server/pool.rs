@@ -107,13 +107,7 @@ impl Pools {
 
 /// Two children, so that an attempt need not wait for the one before it to be cleared away.
 fn pool() -> Pool {
-    Pool::new(2).args([
-        "--exact",
-        "pool::child",
-        "--ignored",
-        "--nocapture",
-        "--test-threads=1",
-    ])
+    Pool::new(2).args(["--exact", "pool::child", "--ignored", "--nocapture", "--test-threads=1"])
 }
 
 fn registered(worker: FleetWorker, pool: Pool) -> FleetWorker {
@@ -149,7 +143,11 @@ async fn a_child_that_floods_standard_error_neither_stops_nor_fills_anything() {
     let bed = Bed::new("pool-floods").await;
     let worker = registered(bed.worker(), pool()).spawn().expect("started");
     let handle = bed.start(Pools::run, job("floods", 120)).await;
-    assert_eq!(bed.run(Pools::run, job("echoes", 60)).await, b"input", "others go on beside it");
+    assert_eq!(
+        bed.run(Pools::run, job("echoes", 60)).await,
+        b"input",
+        "others go on beside it"
+    );
     assert!(!result(&handle).await.is_empty());
     let failure = last_failure(&handle).await;
     assert_eq!(kind(&failure), "ChildExited");
@@ -162,7 +160,9 @@ async fn a_child_that_floods_standard_error_neither_stops_nor_fills_anything() {
 #[tokio::test]
 async fn a_child_that_runs_out_of_memory_ends_alone() {
     let bed = Bed::new("pool-grows").await;
-    let worker = registered(bed.worker(), pool().memory(2 << 30)).spawn().expect("started");
+    let worker = registered(bed.worker(), pool().memory(2 << 30))
+        .spawn()
+        .expect("started");
     ready(&worker).await;
     let handle = bed.start(Pools::run, job("grows", 60)).await;
     assert!(!result(&handle).await.is_empty());

@@ -106,7 +106,12 @@ async fn no_more_tasks_start_in_a_second_than_the_worker_may() {
     let mut started: Vec<SystemTime> = history(&handle)
         .await
         .into_iter()
-        .filter(|event| matches!(event.attributes, Some(Attributes::ActivityTaskStartedEventAttributes(_))))
+        .filter(|event| {
+            matches!(
+                event.attributes,
+                Some(Attributes::ActivityTaskStartedEventAttributes(_))
+            )
+        })
         .filter_map(|event| SystemTime::try_from(event.event_time?).ok())
         .collect();
     started.sort();

@@ -175,7 +175,11 @@ async fn who_is_refused_says_why_in_words() {
         (None, &[], &["wants a client certificate"]),
         (Some(&stranger), &[], &["refuses the client certificate", "authority"]),
         (Some(&expired), &[], &["client certificate has expired"]),
-        (Some(&garbage), &[], &["no certificate", "TEMPORAL_TLS_CLIENT_CERT_PATH"]),
+        (
+            Some(&garbage),
+            &[],
+            &["no certificate", "TEMPORAL_TLS_CLIENT_CERT_PATH"],
+        ),
         (
             Some(&good),
             &[("TEMPORAL_TLS_SERVER_CA_CERT_PATH", &other)],
@@ -224,7 +228,10 @@ async fn a_certificate_is_replaced_while_tasks_run_and_the_old_one_is_needed_no_
 
     // A certificate that the server would refuse is not taken into use.
     Authority::new().issue(2100).write(&mutual.files, "client");
-    eventually("the wrong one is refused", async || reloads(&worker, "rejected").await != "0").await;
+    eventually("the wrong one is refused", async || {
+        reloads(&worker, "rejected").await != "0"
+    })
+    .await;
     assert_eq!(reloads(&worker, "used").await, "0");
     let second = mutual.clients[1].issue(2100);
     second.write(&mutual.files, "client");
@@ -261,7 +268,10 @@ async fn a_certificate_that_is_good_no_more_costs_no_result_until_the_next_one_i
     eventually("they end while nobody can be told", async || running.now() == 0).await;
     // One that is of no use either, as a mistake in between.
     mutual.clients[1].issue(2001).write(&mutual.files, "client");
-    eventually("an expired one is refused", async || reloads(&worker, "rejected").await != "0").await;
+    eventually("an expired one is refused", async || {
+        reloads(&worker, "rejected").await != "0"
+    })
+    .await;
     assert_eq!(
         get(worker.ports().health, "/livez").await.0,
         200,

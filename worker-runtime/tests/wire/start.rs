@@ -64,5 +64,8 @@ fn a_port_that_is_taken_is_named_and_ends_with_exit_code_1() {
     let output = start(&[("TEMPORAL_FLEET_METRICS_PORT", &port)]);
     let said = String::from_utf8_lossy(&output.stderr);
     assert_eq!(output.status.code(), Some(1), "{said}");
-    assert!(said.contains(&format!("failed to listen on port {port} (metrics)")), "{said}");
+    assert!(
+        said.contains(&format!("failed to listen on port {port} (metrics)")),
+        "{said}"
+    );
 }

@@ -157,8 +157,7 @@ fn connections() -> Vec<Case> {
 
 fn scaling() -> Vec<Case> {
     const BOUNDS: &str = "minReplicas must not exceed maxReplicas";
-    const TARGETS: &str =
-        "at least one of scheduleToStart, cpuUtilization, memoryUtilization, slotUtilization and backlogPerReplica must be enabled";
+    const TARGETS: &str = "at least one of scheduleToStart, cpuUtilization, memoryUtilization, slotUtilization and backlogPerReplica must be enabled";
     const POLICY: &str = "replicas belongs to the policies AtLeast and Fixed";
     let off = json!({"enabled": false});
     let fallback = |fallback: &Value| autoscaling(&json!({"maxReplicas": 3, "fallback": fallback}));

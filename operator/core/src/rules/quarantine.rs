@@ -113,8 +113,8 @@ fn next(pod: &PodView, may_go: bool, now: Timestamp) -> Option<Step> {
 
 /// It says now that it was told to drain and that nothing is left. What is not known is not done.
 fn done(pod: &PodView, now: Timestamp) -> bool {
-    let said = pod.control().is_some_and(|report| {
-        report.draining && report.drained && now.duration_since(report.pod.at) <= FRESH
-    });
+    let said = pod
+        .control()
+        .is_some_and(|report| report.draining && report.drained && now.duration_since(report.pod.at) <= FRESH);
     said && pod.busy() == Some(0)
 }

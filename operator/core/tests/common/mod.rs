@@ -276,7 +276,11 @@ impl Cluster {
     /// The `ReplicaSet` lets go of pods that carry the label of quarantine. True if there was one.
     fn let_go(&mut self) -> bool {
         let mut any = false;
-        for pod in self.pods().iter_mut().filter(|pod| pod.quarantine == Quarantine::Leaving) {
+        for pod in self
+            .pods()
+            .iter_mut()
+            .filter(|pod| pod.quarantine == Quarantine::Leaving)
+        {
             pod.quarantine = Quarantine::Free;
             any = true;
         }

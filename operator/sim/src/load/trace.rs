@@ -134,7 +134,10 @@ mod tests {
 
     #[test]
     fn a_trace_ends_with_its_last_line() {
-        for text in ["seconds,tasks_per_second\n0,5\n60,10\n120,0\n", "arrival_seconds\n1\n120\n"] {
+        for text in [
+            "seconds,tasks_per_second\n0,5\n60,10\n120,0\n",
+            "arrival_seconds\n1\n120\n",
+        ] {
             let end = Trace::parse(text).expect("a trace").end();
             assert!((end - 120.0).abs() < 1e-12, "{end}");
         }

@@ -45,7 +45,11 @@ fn quarantine(pod: &Pod) -> Quarantine {
     if !labelled(pod) {
         return Quarantine::No;
     }
-    match pod.owner_references().iter().find(|owner| owner.controller == Some(true)) {
+    match pod
+        .owner_references()
+        .iter()
+        .find(|owner| owner.controller == Some(true))
+    {
         Some(owner) if owner.kind == "ReplicaSet" => Quarantine::Leaving,
         Some(_) => Quarantine::Kept,
         None => Quarantine::Free,
