@@ -3,7 +3,7 @@
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup demo down cluster-up cluster-down test test-unit test-faults test-worker test-worker-long test-python test-python-unit test-tutorial bench-runtime bench-autoscaler dev-server lint audit images image-python generate fmt clean
+.PHONY: help setup demo down cluster-up cluster-down test test-unit test-faults test-worker test-worker-long test-python test-python-unit test-tutorial bench-runtime bench-autoscaler bench-live keda dev-server lint audit images image-python generate fmt clean
 
 CACHE := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/temporal-fleet
 HELM := $(CACHE)/bin/helm
@@ -97,6 +97,17 @@ bench-runtime: $(TEMPORAL_SERVER) images ## the Rust runtime against the bare SD
 
 bench-autoscaler: ## all scalers on all simulated workloads: tables and pictures under target/bench, and autoscaler.json there (~10 min)
 	cargo run -q --release --bin fleet-sim -- bench --json $(BENCH)/autoscaler.json --markdown $(BENCH)/autoscaler.md --svg $(BENCH)/autoscaler.svg $(BENCH_ARGS)
+
+# Scalers on real parts. What the simulator says of the recorded load stands beside what was measured.
+bench-live: setup images $(if $(findstring --scalers,$(BENCH_ARGS)),$(if $(findstring keda,$(BENCH_ARGS)),keda),keda) ## ours, the HPA and KEDA on the local cluster, one after another: target/bench/live.md (~8 h; BENCH_ARGS="--minutes 3 …" for a trial)
+	exports=$$($(CLUSTER) up) && eval "$$exports"; cargo run -q --bin bench-live -- --output $(BENCH) $(BENCH_ARGS)
+	for scenario in $(BENCH)/live/*.yaml; do \
+	  cargo run -q --release --bin fleet-sim -- run --scenario $$scenario --scaler ours,hpa,keda --json $${scenario%.yaml}.simulated.json > /dev/null || echo "$$scenario was not simulated" >&2; \
+	done
+	cargo run -q --bin bench-live -- --output $(BENCH) --report-only
+
+keda: ## KEDA's operator and metrics API server for bench-live, from its pinned Go module (once, long)
+	e2e/tools/build-keda $(CACHE)
 
 dev-server: $(TEMPORAL_SERVER) ## a Temporal server at localhost:7233 for workers on this machine, until it is told to end; keeps nothing
 	@cargo run -q --bin dev-server

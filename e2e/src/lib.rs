@@ -11,5 +11,6 @@ pub mod fences;
 pub mod fleet;
 pub mod image;
 pub mod lint;
+pub mod live;
 pub mod load;
 pub mod newcomer;

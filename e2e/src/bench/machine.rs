@@ -7,24 +7,24 @@ use serde::Serialize;
 
 /// A machine and its load.
 #[derive(Debug, Clone, Serialize)]
-pub(super) struct Machine {
+pub(crate) struct Machine {
     /// Model of the CPU.
-    pub(super) cpu: String,
+    pub(crate) cpu: String,
     /// How many there are.
-    pub(super) cpus: usize,
+    pub(crate) cpus: usize,
     /// The kernel.
-    pub(super) kernel: String,
+    pub(crate) kernel: String,
     /// The commit that was measured, with `+` if files were changed.
-    pub(super) commit: String,
+    pub(crate) commit: String,
     /// Runnable processes, averaged over a minute, before the first measurement.
-    pub(super) load_before: f64,
+    pub(crate) load_before: f64,
     /// The same after the last one.
-    pub(super) load_after: Option<f64>,
+    pub(crate) load_after: Option<f64>,
 }
 
 impl Machine {
     /// This one.
-    pub(super) fn read() -> Result<Self> {
+    pub(crate) fn read() -> Result<Self> {
         let info = fs::read_to_string("/proc/cpuinfo")?;
         let field = |name: &str| info.lines().find(|line| line.starts_with(name));
         let cpu = field("model name").and_then(|line| line.split_once(": "));
@@ -40,7 +40,7 @@ impl Machine {
     }
 
     /// The measurements are over.
-    pub(super) fn with_load_at_the_end(mut self) -> Result<Self> {
+    pub(crate) fn with_load_at_the_end(mut self) -> Result<Self> {
         self.load_after = Some(load()?);
         Ok(self)
     }

@@ -15,7 +15,7 @@ use crate::{
 
 mod footprint;
 mod load;
-mod machine;
+pub(crate) mod machine;
 mod python;
 mod report;
 mod sdk;

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use jiff::{SignedDuration, Timestamp};
-use k8s_openapi::api::core::v1::Pod;
+use k8s_openapi::api::core::v1::{ContainerStatus, Pod};
 use serde::{Deserialize, Serialize};
 
 /// Label of pods, `"true"` on one that drains without a deadline.
@@ -18,6 +18,9 @@ pub struct PodLife {
     pub uid: String,
     /// When it was created.
     pub created: Option<Timestamp>,
+    /// When its container began to run first.
+    #[serde(default)]
+    pub running: Option<Timestamp>,
     /// When it was Ready first.
     pub ready: Option<Timestamp>,
     /// When its end was asked for: its deletion, or its way into quarantine, where it may first finish what it runs.
@@ -64,6 +67,7 @@ impl PodLedger {
             name: name.clone(),
             uid: uid.clone(),
             created: None,
+            running: None,
             ready: None,
             end_asked: None,
             gone: None,
@@ -86,6 +90,9 @@ impl PodLedger {
         life.restarts = containers()
             .map(|each| u32::try_from(each.restart_count).unwrap_or(0))
             .sum();
+        if let Some(since) = containers().find_map(began) {
+            life.running.get_or_insert(since);
+        }
         let ended = containers().find_map(|each| each.state.as_ref()?.terminated.as_ref().map(|end| end.exit_code));
         life.exit_code = ended.or(life.exit_code);
     }
@@ -133,6 +140,14 @@ fn end_asked(pod: &Pod, now: Timestamp) -> Option<Timestamp> {
     by.checked_sub(grace).ok()
 }
 
+/// When the container began to run, whether it still does or not; a restarted one tells its last beginning.
+fn began(container: &ContainerStatus) -> Option<Timestamp> {
+    let state = container.state.as_ref()?;
+    let running = state.running.as_ref().and_then(|running| running.started_at.as_ref());
+    let ended = state.terminated.as_ref().and_then(|ended| ended.started_at.as_ref());
+    running.or(ended).map(|time| time.0)
+}
+
 #[cfg(test)]
 mod tests {
     use serde_json::json;
@@ -143,7 +158,8 @@ mod tests {
         let mut object = json!({
             "metadata": {"name": name, "uid": format!("uid-{name}"), "creationTimestamp": "2026-11-22T12:00:00Z"},
             "status": {"conditions": [{"type": "Ready", "status": "True", "lastTransitionTime": "2026-11-22T12:00:02Z"}],
-                       "containerStatuses": [{"name": "worker", "image": "i", "imageID": "", "ready": true, "restartCount": 1}]}
+                       "containerStatuses": [{"name": "worker", "image": "i", "imageID": "", "ready": true, "restartCount": 1,
+                                              "state": {"running": {"startedAt": "2026-11-22T12:00:01Z"}}}]}
         });
         if let (Some(metadata), Some(extra)) = (object["metadata"].as_object_mut(), extra.as_object()) {
             metadata.extend(extra.clone());
@@ -180,6 +196,7 @@ mod tests {
         let life = ledger.lives().into_iter().find(|life| life.name == "a").unwrap();
         assert_eq!(life.end_asked, Some(at("2026-11-22T12:00:10Z")));
         assert_eq!(life.gone, Some(at("2026-11-22T12:00:25Z")));
+        assert_eq!(life.running, Some(at("2026-11-22T12:00:01Z")));
         assert_eq!((life.ready, life.restarts), (Some(at("2026-11-22T12:00:02Z")), 1));
     }
 

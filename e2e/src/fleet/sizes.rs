@@ -6,13 +6,14 @@ use futures::StreamExt;
 use jiff::Timestamp;
 use k8s_openapi::api::apps::v1::Deployment;
 use kube::runtime::{WatchStreamExt, watcher};
+use serde::{Deserialize, Serialize};
 use tokio::task::JoinHandle;
 
 use super::handle::Fleet;
 use crate::clock;
 
 /// One size and when it was seen first.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Size {
     /// When it was seen.
     pub at: Timestamp,

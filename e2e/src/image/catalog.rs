@@ -15,6 +15,7 @@ pub const AUTHORITIES: &str = "/etc/ssl/certs/ca-certificates.crt";
 
 const ADDONS_MOD: &str = include_str!("../../tools/addons/go.mod");
 const TEMPORAL_MOD: &str = include_str!("../../tools/temporal/go.mod");
+const KEDA_MOD: &str = include_str!("../../tools/keda/go.mod");
 
 /// An image of an add-on.
 #[derive(Debug, Clone)]
@@ -47,6 +48,20 @@ pub fn addons() -> Vec<Addon> {
             "TEMPORAL_SERVER",
             version(TEMPORAL_MOD, "go.temporal.io/server"),
         ),
+    ]
+}
+
+/// KEDA's operator and metrics API server: for the live comparison only, built by `make keda`.
+pub fn keda() -> Vec<Addon> {
+    let version = version(KEDA_MOD, "github.com/kedacore/keda/v2");
+    let addon = |program: &'static str, placeholder| Addon {
+        program,
+        placeholder,
+        reference: format!("localhost/{program}:{version}"),
+    };
+    vec![
+        addon("keda-operator", "KEDA_OPERATOR"),
+        addon("keda-adapter", "KEDA_ADAPTER"),
     ]
 }
 
@@ -174,7 +189,7 @@ mod tests {
 
     #[test]
     fn the_tags_are_the_pinned_versions() {
-        for addon in addons() {
+        for addon in addons().into_iter().chain(keda()) {
             let (_, tag) = addon.reference.rsplit_once(':').expect("a tag");
             assert!(
                 tag.trim_start_matches('v').starts_with(|c: char| c.is_ascii_digit()),

@@ -17,8 +17,8 @@ use temporalio_common::protos::temporal::api::{
     history::v1::HistoryEvent,
     taskqueue::v1::TaskQueue,
     workflowservice::v1::{
-        CountWorkflowExecutionsRequest, GetWorkflowExecutionHistoryRequest, StartWorkflowExecutionRequest,
-        TerminateWorkflowExecutionRequest,
+        CountWorkflowExecutionsRequest, GetSystemInfoRequest, GetWorkflowExecutionHistoryRequest,
+        StartWorkflowExecutionRequest, TerminateWorkflowExecutionRequest,
     },
 };
 use tokio::time::Instant;
@@ -191,6 +191,16 @@ impl TemporalClient {
                 what: format!("count workflows where {query}"),
                 status: Box::new(status),
             }),
+        }
+    }
+
+    /// How long the frontend takes for a call that does no work; `None` if it gives no answer within `patience`.
+    pub async fn answer_time(&self, patience: Duration) -> Option<Duration> {
+        let began = Instant::now();
+        let call = self.call(GetSystemInfoRequest::default(), |s, r| s.get_system_info(r));
+        match tokio::time::timeout(patience, call).await {
+            Ok(Ok(_)) => Some(began.elapsed()),
+            Ok(Err(_)) | Err(_) => None,
         }
     }
 

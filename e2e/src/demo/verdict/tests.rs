@@ -75,6 +75,7 @@ fn good() -> Record {
             name: "fleet-1".to_owned(),
             uid: "uid-1".to_owned(),
             created: Some(at(0)),
+            running: Some(at(1)),
             ready: Some(at(2)),
             end_asked: Some(at(62)),
             gone: Some(at(65)),
