@@ -5,7 +5,8 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 
 use fleet_core::{Rival, Scales};
-use fleet_crds::{GROUP, TemporalWorker};
+use fleet_crds::TemporalWorker;
+use fleet_crds::names::GROUP;
 use k8s_openapi::api::autoscaling::v2::{CrossVersionObjectReference, HorizontalPodAutoscaler};
 use kube::ResourceExt;
 

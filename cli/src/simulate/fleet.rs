@@ -41,15 +41,14 @@ pub(super) fn subject(worker: &TemporalWorker, beyond: Beyond) -> anyhow::Result
     let mut assumed = Vec::new();
     let kinds = kinds(spec, beyond, &mut assumed);
     let pods = pods(spec, beyond, &mut assumed)?;
-    let objective = match policy.schedule_to_start {
-        Some(target) => Objective {
+    let objective = if let Some(target) = policy.schedule_to_start {
+        Objective {
             seconds: target.seconds,
             percentile: target.percentile,
-        },
-        None => {
-            assumed.push("waiting is judged by p99 of 5 s, as the fleet has no targets.scheduleToStart".to_owned());
-            Objective::default()
         }
+    } else {
+        assumed.push("waiting is judged by p99 of 5 s, as the fleet has no targets.scheduleToStart".to_owned());
+        Objective::default()
     };
     if policy.memory_utilization.is_some() {
         assumed.push("targets.memoryUtilization does not count: the simulated pods have no memory".to_owned());

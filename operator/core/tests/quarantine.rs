@@ -224,18 +224,21 @@ fn a_pod_that_ended_by_itself_is_cleared_away() {
     assert_eq!(told(&story.plan(&a_fleet(1))), ["delete uid-0"]);
 }
 
+/// Something that speaks against deleting.
+type Doubt = fn(&mut Story);
+
 #[test]
 fn nothing_is_deleted_on_a_doubt() {
-    let doubts: [(&str, fn(&mut Story)); 6] = [
+    let doubts: [(&str, Doubt); 6] = [
         ("a task runs", |story| story.cluster.busy("uid-0", 1, seconds(1))),
         ("an open poll may bring one", |story| {
-            report(story.pod("uid-0")).drained = false
+            report(story.pod("uid-0")).drained = false;
         }),
         ("another source", |story| {
-            report(story.pod("uid-0")).source = Source::Scrape
+            report(story.pod("uid-0")).source = Source::Scrape;
         }),
         ("silence", |story| {
-            story.pod("uid-0").report = Seen::unknown("no answer")
+            story.pod("uid-0").report = Seen::unknown("no answer");
         }),
         ("it ends already", |story| story.pod("uid-0").deleting = true),
         ("Temporal is away", |story| {

@@ -37,6 +37,9 @@ pub(super) enum Kind {
     Histogram,
 }
 
+/// Labels in order, as they are exposed.
+type Names = Vec<(String, String)>;
+
 /// All series of one name.
 pub(super) struct Family {
     name: String,
@@ -46,7 +49,7 @@ pub(super) struct Family {
     queues: Arc<Queues>,
     /// Set for the two that are recorded when a call ends.
     calls: Option<Arc<Calls>>,
-    series: Mutex<BTreeMap<Vec<(String, String)>, Arc<Series>>>,
+    series: Mutex<BTreeMap<Names, Arc<Series>>>,
     /// What was bound to, by the address of its labels, which are held so that the address stays theirs.
     bound: RwLock<HashMap<usize, (Labels, Arc<Target>)>>,
 }

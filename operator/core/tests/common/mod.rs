@@ -144,46 +144,13 @@ impl Cluster {
                 let object = self.object("budget", &desired.budget_hash);
                 self.world.budget = Seen::Known(Child::Ours(object));
             }
-            Step::ApplyDeployment { replicas } => {
-                let object = self.object("deployment", &desired.deployment_hash);
-                let (size, managed, taken) = match self.world.deployment.known().and_then(Child::ours) {
-                    Some(view) => (
-                        replicas.unwrap_or(view.replicas),
-                        view.scale_managed,
-                        view.taken.clone(),
-                    ),
-                    None => (replicas.unwrap_or(1), false, None),
-                };
-                self.world.deployment = Seen::Known(Child::Ours(DeploymentView {
-                    object,
-                    replicas: size,
-                    scale_managed: managed,
-                    taken,
-                    observed: true,
-                    current: size,
-                    updated: size,
-                    ready: size,
-                    available: size,
-                    deadline_exceeded: false,
-                    replica_failure: None,
-                }));
-                self.applied_hash.clone_from(&desired.deployment_hash);
-                self.settle(now);
-            }
+            Step::ApplyDeployment { replicas } => self.apply_deployment(desired, *replicas, now),
             Step::MarkPod { name: _, uid, victim } => {
-                let pod = self
-                    .pods()
-                    .iter_mut()
-                    .find(|pod| &pod.uid == uid)
-                    .ok_or("pod is gone")?;
+                let pod = self.pod(uid)?;
                 pod.deletion_cost = victim.then_some(VICTIM_COST);
             }
             Step::Drain { name: _, uid } => {
-                let pod = self
-                    .pods()
-                    .iter_mut()
-                    .find(|pod| &pod.uid == uid)
-                    .ok_or("pod is gone")?;
+                let pod = self.pod(uid)?;
                 let Seen::Known(report) = &mut pod.report else {
                     return Err("the pod does not answer".into());
                 };
@@ -196,11 +163,7 @@ impl Cluster {
                 controller,
                 why: _,
             } => {
-                let pod = self
-                    .pods()
-                    .iter_mut()
-                    .find(|pod| &pod.uid == uid)
-                    .ok_or("pod is gone")?;
+                let pod = self.pod(uid)?;
                 pod.deletion_cost = None;
                 pod.quarantine = match (*controller, pod.quarantine) {
                     (true, Quarantine::Free | Quarantine::Kept) => Quarantine::Kept,
@@ -237,6 +200,38 @@ impl Cluster {
             }
         }
         Ok(())
+    }
+
+    fn apply_deployment(&mut self, desired: &Desired, replicas: Option<u32>, now: Timestamp) {
+        let object = self.object("deployment", &desired.deployment_hash);
+        let (size, managed, taken) = match self.world.deployment.known().and_then(Child::ours) {
+            Some(view) => (
+                replicas.unwrap_or(view.replicas),
+                view.scale_managed,
+                view.taken.clone(),
+            ),
+            None => (replicas.unwrap_or(1), false, None),
+        };
+        self.world.deployment = Seen::Known(Child::Ours(DeploymentView {
+            object,
+            replicas: size,
+            scale_managed: managed,
+            taken,
+            observed: true,
+            current: size,
+            updated: size,
+            ready: size,
+            available: size,
+            deadline_exceeded: false,
+            replica_failure: None,
+        }));
+        self.applied_hash.clone_from(&desired.deployment_hash);
+        self.settle(now);
+    }
+
+    fn pod(&mut self, uid: &str) -> Result<&mut PodView, String> {
+        let pod = self.pods().iter_mut().find(|pod| pod.uid == uid);
+        pod.ok_or_else(|| "pod is gone".to_owned())
     }
 
     /// The Deployment controller: as many pods as asked for, victims by readiness and deletion cost.
