@@ -59,6 +59,7 @@ impl Fleet {
         for step in &plan.steps {
             self.cluster.execute(desired, step, now).expect("no conflict");
         }
+        self.cluster.settle(now);
         self.memory = plan.memory.clone();
         plan
     }
@@ -153,7 +154,12 @@ fn a_pinned_fleet_shrinks_as_safely_as_one_that_a_person_scales() {
     fleet.cluster.busy("uid-0", 1, SignedDuration::from_secs(3600));
     fleet.run(&held, 20);
     let left: Vec<_> = fleet.cluster.pods().iter().map(|pod| pod.uid.clone()).collect();
-    assert_eq!(left, ["uid-0"], "its task outlasts the grace");
+    assert_eq!(
+        left,
+        ["uid-0"],
+        "its task outlasts the grace: it leaves in its own time"
+    );
+    assert_eq!((fleet.size(), fleet.cluster.cut_off.len()), (0, 0));
 }
 
 #[test]

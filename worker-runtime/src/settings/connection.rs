@@ -8,7 +8,7 @@ use temporalio_client::ConnectionOptions;
 use temporalio_common::envconfig::{
     ClientConfigProfile, ConfigError, LoadClientConfigProfileOptions, load_client_config_profile,
 };
-use tonic::metadata::{AsciiMetadataKey, AsciiMetadataValue};
+use tonic::metadata::AsciiMetadataKey;
 
 use super::{Problem, Reader};
 
@@ -94,9 +94,10 @@ impl Reader<'_> {
     }
 }
 
-/// Whether a text can be sent as the value of a header: the SDK drops an API key that cannot without a word.
+/// Whether a text can be sent as the value of a header, printable ASCII: the SDK drops an API key that cannot without a word, and servers
+/// refuse what is beyond ASCII.
 pub(crate) fn fits_a_header(value: &str) -> bool {
-    value.parse::<AsciiMetadataValue>().is_ok()
+    value.bytes().all(|byte| (b' '..=b'~').contains(&byte))
 }
 
 /// What is wrong with the address, by itself or beside TLS. `has_key`: there is an API key, in the profile or in a file.

@@ -46,7 +46,7 @@ impl Elsewhere {
         let options = ActivityOptions::with_start_to_close_timeout(Duration::from_mins(1))
             .task_queue(queue)
             .build();
-        Ok(ctx.execute_activity(Work::work, 7, options).await?)
+        Ok(ctx.execute_activity(Work::work, 7_u32, options).await?)
     }
 }
 
