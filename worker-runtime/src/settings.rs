@@ -26,7 +26,7 @@ use self::{connection::check_address, reader::Reader};
 pub const MAX_SLOTS: u32 = 100_000;
 
 /// Everything a worker takes from its environment.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 #[non_exhaustive]
 pub struct Settings {
     /// Address, TLS and credentials, as the SDKs' common environment configuration defines them.
@@ -187,6 +187,19 @@ pub struct Problem {
 /// All problems of an environment.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub struct InvalidSettings(pub Vec<Problem>);
+
+/// The connection's profile may hold an API key and a private key: of it nothing but the address is shown.
+impl fmt::Debug for Settings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Settings")
+            .field("address", &self.connection.address)
+            .field("temporal_namespace", &self.temporal_namespace)
+            .field("queues", &self.queues)
+            .field("options", &self.options)
+            .field("identity", &self.identity)
+            .finish_non_exhaustive()
+    }
+}
 
 impl Settings {
     /// Reads the environment of this process.

@@ -369,6 +369,7 @@ fn an_api_key_never_travels_in_the_clear_nor_into_a_message() {
     // As a Secret tends to hold it, with a line break at its end.
     let settings = settings(&[("TEMPORAL_API_KEY", "secret-key\n")]).expect("TLS is on by default");
     assert_eq!(settings.connection.api_key.as_deref(), Some("secret-key"));
+    assert!(!format!("{settings:?}").contains("secret-key"));
     assert!(settings.connection.tls.is_none_or(|tls| tls.disabled != Some(true)));
 }
 
