@@ -38,7 +38,14 @@ const TRAVEL: Duration = Duration::from_millis(3);
 #[derive(Default)]
 pub(crate) struct Frontend {
     state: Mutex<State>,
+    /// Something changed, for those who wait for a state.
     changed: Notify,
+    /// A worker has said that it shuts down.
+    stopping: Notify,
+    /// There are tasks for polls: each wakes one of them. Were all woken, a task would cost the more the more polls are open, which is
+    /// not so at a server.
+    workflow_tasks: Notify,
+    activities: Notify,
 }
 
 #[derive(Default)]
@@ -126,21 +133,39 @@ impl Frontend {
             activity: activity.to_owned(),
             ..Task::default()
         };
-        self.state().waiting.extend(std::iter::repeat_n(task, count));
-        self.changed.notify_waiters();
+        let mut state = self.state();
+        state.waiting.extend(std::iter::repeat_n(task, count));
+        self.offer(&state);
     }
 
     /// Makes one activity wait for a poll.
     pub(crate) fn schedule_task(&self, task: Task) {
-        self.state().waiting.push_back(task);
-        self.changed.notify_waiters();
+        let mut state = self.state();
+        state.waiting.push_back(task);
+        self.offer(&state);
     }
 
     /// Looks at the workflows, or does something to them.
     pub(crate) fn runs<T>(&self, look: impl FnOnce(&mut Runs) -> T) -> T {
-        let value = look(&mut self.state().runs);
-        self.changed.notify_waiters();
+        let mut state = self.state();
+        let value = look(&mut state.runs);
+        self.offer(&state);
         value
+    }
+
+    /// Wakes as many polls as there are tasks for them.
+    fn offer(&self, state: &State) {
+        self.changed.notify_waiters();
+        for _ in 0..state.runs.due() {
+            self.workflow_tasks.notify_one();
+        }
+        if state.waiting.iter().any(|task| task.queue.is_some()) {
+            // Which poll fits is not known here.
+            self.activities.notify_waiters();
+        }
+        for _ in &state.waiting {
+            self.activities.notify_one();
+        }
     }
 
     /// Puts this frontend in the place of the network.
@@ -182,7 +207,9 @@ impl Frontend {
                 let PollWorkflowTaskQueueRequest {
                     worker_instance_key, ..
                 } = decode(&request);
-                let task = self.wait(&worker_instance_key, |state| state.runs.task()).await;
+                let task = self
+                    .wait(&self.workflow_tasks, &worker_instance_key, |state| state.runs.task())
+                    .await;
                 task.unwrap_or_default().encode_to_vec()
             }
             "RespondWorkflowTaskCompleted" => {
@@ -216,7 +243,7 @@ impl Frontend {
                 state.results.push(result.clone());
                 if let Some(of) = task.and_then(|task| task.of) {
                     state.runs.activity_ended(of, Ok(result));
-                    self.changed.notify_waiters();
+                    self.offer(&state);
                 }
                 Vec::new()
             }
@@ -244,6 +271,7 @@ impl Frontend {
                 state.slot_kinds.extend(kinds);
                 state.stopping.insert(worker_instance_key);
                 drop(state);
+                self.stopping.notify_waiters();
                 self.changed.notify_waiters();
                 Vec::new()
             }
@@ -253,13 +281,13 @@ impl Frontend {
 
     /// Waits while nothing is answered.
     async fn speaks(&self) {
-        self.until(|state| !state.silent).await;
+        self.until(&self.changed, |state| !state.silent).await;
     }
 
     /// Waits until the state is as wanted.
-    async fn until(&self, holds: impl Fn(&State) -> bool) {
+    async fn until(&self, changes: &Notify, holds: impl Fn(&State) -> bool) {
         loop {
-            let changed = self.changed.notified();
+            let changed = changes.notified();
             tokio::pin!(changed);
             changed.as_mut().enable();
             if holds(&self.state()) {
@@ -280,8 +308,7 @@ impl Frontend {
             started(task, token)
         });
         let activity_tasks = activity_tasks.collect();
-        drop(state);
-        self.changed.notify_waiters();
+        self.offer(&state);
         RespondWorkflowTaskCompletedResponse {
             activity_tasks,
             ..Default::default()
@@ -332,7 +359,7 @@ impl Frontend {
             task.attempt += 1;
             task.details = request.last_heartbeat_details.or(task.details);
             state.waiting.push_back(task);
-            self.changed.notify_waiters();
+            self.offer(&state);
         }
     }
 
@@ -348,7 +375,7 @@ impl Frontend {
             }
         }
         let worker = request.worker_instance_key;
-        let taken = self.wait(&worker, |state| {
+        let taken = self.wait(&self.activities, &worker, |state| {
             let fits = |task: &Task| task.queue.is_none_or(|only| only == queue);
             let index = state.waiting.iter().position(fits)?;
             let task = state.waiting.remove(index)?;
@@ -362,20 +389,22 @@ impl Frontend {
         tokio::select! {
             () = tokio::time::sleep(TRAVEL) => {}
             // As a real server does to a poll that another partition forwarded.
-            () = self.until(|state| state.ends_polls(&worker)) => return PollActivityTaskQueueResponse::default(),
+            () = self.until(&self.stopping, |state| state.ends_polls(&worker)) => return PollActivityTaskQueueResponse::default(),
         }
         travelling.1 = true;
         started(task, token)
     }
 
     /// Waits until `take` finds something, the worker shuts down, or the long poll is over.
-    async fn wait<T>(&self, worker: &str, mut take: impl FnMut(&mut State) -> Option<T>) -> Option<T> {
+    async fn wait<T>(&self, offers: &Notify, worker: &str, mut take: impl FnMut(&mut State) -> Option<T>) -> Option<T> {
         let end = tokio::time::sleep(LONG_POLL);
         tokio::pin!(end);
         loop {
-            let changed = self.changed.notified();
-            tokio::pin!(changed);
-            changed.as_mut().enable();
+            let (offer, stopping) = (offers.notified(), self.stopping.notified());
+            tokio::pin!(offer, stopping);
+            // Registered before the look: what happens in between is not missed.
+            stopping.as_mut().enable();
+            offer.as_mut().enable();
             {
                 let mut state = self.state();
                 if let Some(taken) = take(&mut state) {
@@ -386,7 +415,8 @@ impl Frontend {
                 }
             }
             tokio::select! {
-                () = changed => {}
+                () = offer => {}
+                () = stopping => {}
                 () = &mut end => return None,
             }
         }

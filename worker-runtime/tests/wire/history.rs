@@ -91,6 +91,10 @@ pub(crate) fn text(payloads: Option<&Payloads>) -> String {
 }
 
 impl Run {
+    fn due(&self) -> bool {
+        !self.out && ((self.wanted && self.ending.is_none()) || !self.queries.is_empty())
+    }
+
     fn add(&mut self, attributes: E) -> i64 {
         let event_id = self.events.len() as i64 + 1;
         self.events.push(HistoryEvent {
@@ -197,10 +201,14 @@ impl Runs {
         });
     }
 
+    /// How many workflow tasks wait for a poll.
+    pub(crate) fn due(&self) -> usize {
+        self.all.iter().filter(|run| run.due()).count()
+    }
+
     /// A task for a worker, if one is due.
     pub(crate) fn task(&mut self) -> Option<PollWorkflowTaskQueueResponse> {
-        let due = |run: &Run| !run.out && ((run.wanted && run.ending.is_none()) || !run.queries.is_empty());
-        let index = self.all.iter().position(due)?;
+        let index = self.all.iter().position(Run::due)?;
         let run = &mut self.all[index];
         let mut response = PollWorkflowTaskQueueResponse {
             task_token: index.to_string().into_bytes(),
