@@ -52,7 +52,7 @@ cluster-up: setup ## bring the local cluster up; prints the line that points kub
 cluster-down: ## take the local cluster down; caches stay
 	$(CLUSTER) down
 
-test: test-unit test-python-unit $(if $(FOREIGN),$(HELM),setup images) ## unit tests, then everything on the real parts: kinds, chart, bad input, the loop, faults, the pages
+test: test-unit test-python-unit $(if $(FOREIGN),$(HELM),setup images image-python) ## unit tests, then everything on the real parts: kinds, chart, bad input, the loop, faults, the pages
 	$(if $(FOREIGN),,cargo test -q --test residue)
 	$(USE_CLUSTER); cargo test -q --test shared -- --test-threads=3
 	$(if $(FOREIGN),,$(LOCAL_TESTS))
@@ -82,7 +82,7 @@ test-worker-long: setup ## faults of the worker runtime that take minutes: ten w
 	cargo test -q --test server -- --ignored
 
 test-python: test-python-unit $(if $(FOREIGN),$(HELM),setup images image-python) ## the Python example: its unit tests, then its fleet on a real cluster
-	$(USE_CLUSTER); cargo test -q --test shared python -- --ignored
+	$(USE_CLUSTER); cargo test -q --test shared python
 
 test-python-unit: $(if $(FOREIGN),,setup) ## the Python example's unit tests
 	$(PIP)

@@ -23,7 +23,6 @@ fn change() -> serde_json::Value {
 }
 
 #[tokio::test]
-#[ignore = "needs the image of `make image-python`, and its load does not end a busy pod in every run: make test-python"]
 async fn a_python_fleet_follows_its_load_and_loses_no_task() -> Result<()> {
     let access = bed::cluster().await?;
     let bed = Bed::of(access, "examples/python", "python", &change())
