@@ -24,14 +24,13 @@ use super::{
 use crate::deadline;
 
 /// Variables that children get unless more are allowed: where to find things, how to speak, how to log. No credentials.
-const ENVIRONMENT: [&str; 11] = [
+const ENVIRONMENT: [&str; 10] = [
     "HOME",
     "LANG",
     "LC_ALL",
     "LD_LIBRARY_PATH",
     "PATH",
     "POD_NAME",
-    "RUST_BACKTRACE",
     "RUST_LOG",
     "TEMP",
     "TMPDIR",
@@ -111,7 +110,8 @@ impl Pool {
     }
 
     /// Lets children see one more variable of the worker's environment. They get `PATH`, `HOME`, `TMPDIR`, `TZ`, language, logging and
-    /// the pod's name, and no credentials.
+    /// the pod's name, and no credentials. Not `RUST_BACKTRACE` either: a backtrace pushes what it explains out of the 2 kB that a
+    /// failure keeps.
     #[must_use]
     pub fn allow_env(mut self, name: impl Into<OsString>) -> Self {
         self.environment.insert(name.into());
@@ -132,7 +132,7 @@ impl Pool {
     /// dropped, the child is killed.
     ///
     /// # Errors
-    /// What the body returned; `cancelled`; or a retryable failure of type `ChildExited` with the signal or exit code and the last 4 kB
+    /// What the body returned; `cancelled`; or a retryable failure of type `ChildExited` with the signal or exit code and the last 2 kB
     /// of its standard error, if the process ended, or `ChildNotStarted`.
     pub async fn run(&self, ctx: &ActivityContext, body: &str, input: Vec<u8>) -> Result<Vec<u8>, ActivityError> {
         let _one = tokio::select! {

@@ -8,8 +8,9 @@ use tokio::{
     task::JoinHandle,
 };
 
-/// How much of the end is kept.
-const TAIL: usize = 4_096;
+/// How much of the end is kept. Of a retried activity Temporal's server keeps 4 kB of failure (`limit.mutableStateActivityFailureSize.error`);
+/// a longer one is replaced by a failure of its own, without the type.
+const TAIL: usize = 2_048;
 
 /// A longer line is logged in pieces.
 const LINE: usize = 8_192;
@@ -40,9 +41,13 @@ impl Stderr {
         };
     }
 
-    /// The last 4 kB since the task began, as text.
+    /// The last 2 kB since the task began, as text.
     pub(crate) fn tail(&self) -> String {
-        String::from_utf8_lossy(&self.lock().tail).trim().to_owned()
+        let output = self.lock();
+        let text = String::from_utf8_lossy(&output.tail);
+        // A byte that is no text became three.
+        let surplus = text.ceil_char_boundary(text.len().saturating_sub(TAIL));
+        text.get(surplus..).unwrap_or_default().trim().to_owned()
     }
 
     async fn read(&self, pid: u32, mut pipe: impl AsyncRead + Unpin) {
@@ -107,6 +112,14 @@ mod tests {
         futures::executor::block_on(stderr.read(1, text.as_slice()));
         let tail = stderr.tail();
         assert!(tail.ends_with("19998\n19999"), "{tail}");
+        assert!(tail.len() <= TAIL && tail.len() > TAIL - 8, "{}", tail.len());
+    }
+
+    #[test]
+    fn what_is_no_text_does_not_make_the_end_longer() {
+        let stderr = Stderr::default();
+        futures::executor::block_on(stderr.read(1, [0xff; 20_000].as_slice()));
+        let tail = stderr.tail();
         assert!(tail.len() <= TAIL && tail.len() > TAIL - 8, "{}", tail.len());
     }
 }

@@ -12,8 +12,9 @@ use std::{
 };
 
 use temporalio_client::{Connection, ConnectionOptions, TlsOptions, Url};
-use temporalio_common::protos::temporal::api::workflowservice::v1::{
-    DescribeNamespaceRequest, RegisterNamespaceRequest,
+use temporalio_common::protos::temporal::api::{
+    common::v1::WorkflowExecution,
+    workflowservice::v1::{DescribeWorkflowExecutionRequest, RegisterNamespaceRequest},
 };
 use tokio::sync::OnceCell;
 use tonic::{Code, Request};
@@ -192,11 +193,17 @@ impl Server {
             Err(status) if status.code() != Code::AlreadyExists => return false,
             _ => {}
         }
-        let request = DescribeNamespaceRequest {
+        // Each of the server's services has a cache of namespaces, and notes there for a second or two that one is not known. Once the
+        // service of histories looks for a workflow, it knows the namespace.
+        let request = DescribeWorkflowExecutionRequest {
             namespace: namespace.to_owned(),
-            ..Default::default()
+            execution: Some(WorkflowExecution {
+                workflow_id: "nobody".to_owned(),
+                run_id: String::new(),
+            }),
         };
-        service.describe_namespace(Request::new(request)).await.is_ok()
+        let answer = service.describe_workflow_execution(Request::new(request)).await;
+        matches!(answer, Err(status) if status.code() == Code::NotFound && !status.message().contains("Namespace"))
     }
 
     fn process(&self) -> MutexGuard<'_, Option<Kept>> {
