@@ -21,6 +21,7 @@ pub async fn up(layout: &Layout, local_cluster: &Path, lap: impl Fn(Duration, &s
     let start = Instant::now();
     let lap = |what: &str| lap(start.elapsed(), what);
     require_root()?;
+    require_space(&layout.root())?;
     for dir in [
         layout.config(""),
         layout.pki(""),
@@ -87,6 +88,25 @@ pub async fn up(layout: &Layout, local_cluster: &Path, lap: impl Fn(Duration, &s
     lap("metrics API");
     super::process::all_alive(layout, components::ALL)?;
     Ok(ports)
+}
+
+/// Below this much free disk the cluster is not begun: the kubelet of a full one evicts Temporal and throws images away, and
+/// what is then said is that a connection was reset.
+const FREE_DISK: u64 = 4 << 30;
+
+fn require_space(of: &Path) -> Result<()> {
+    let path = of.ancestors().find(|path| path.exists()).unwrap_or(Path::new("/"));
+    let space = rustix::fs::statvfs(path).map_err(|error| Error::file("read the free space of", path)(error.into()))?;
+    let free = space.f_bavail.saturating_mul(space.f_frsize);
+    if free < FREE_DISK {
+        return Err(Error::Refused(format!(
+            "{} has {:.1} GiB of free disk and the local cluster needs {} GiB: free some, for instance by `make clean`",
+            path.display(),
+            free as f64 / f64::from(1 << 30),
+            FREE_DISK >> 30,
+        )));
+    }
+    Ok(())
 }
 
 fn require_root() -> Result<()> {
