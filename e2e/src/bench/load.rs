@@ -12,7 +12,7 @@ use crate::load::{TemporalClient, client::closed};
 /// For each workflow.
 pub(super) const PATIENCE: Duration = Duration::from_mins(5);
 /// Open at once.
-const OPEN: usize = 20;
+pub(super) const OPEN: usize = 20;
 
 /// Starts workflows of one type and waits for the end of each.
 pub(super) async fn complete(

@@ -19,6 +19,7 @@ pub(crate) mod machine;
 mod python;
 mod report;
 mod sdk;
+mod shapes;
 mod stats;
 mod subject;
 
@@ -37,7 +38,7 @@ pub struct Args {
     /// Workflows of each measurement of latency against the bare SDK, a hundred per second
     #[arg(long, default_value_t = 1_000)]
     pub paced: usize,
-    /// Pairs of measurements against the Python worker
+    /// Pairs of measurements on a real server: of both shapes, and against the Python worker
     #[arg(long, default_value_t = 5)]
     pub python_pairs: usize,
     /// Workflows of each measurement with the empty activity
@@ -50,7 +51,7 @@ pub struct Args {
     #[arg(long, default_value_t = 60)]
     pub idle_seconds: u32,
     /// What to measure
-    #[arg(long, value_enum, value_delimiter = ',', default_values_t = [Part::Sdk, Part::Python, Part::Footprint])]
+    #[arg(long, value_enum, value_delimiter = ',', default_values_t = [Part::Sdk, Part::Shapes, Part::Python, Part::Footprint])]
     pub parts: Vec<Part>,
     /// Where the packages of examples/python are installed
     #[arg(long, default_value = "target/python")]
@@ -65,6 +66,8 @@ pub struct Args {
 pub enum Part {
     /// Against the bare SDK, on a frontend within the process.
     Sdk,
+    /// One SDK Worker a queue against two, on a real server.
+    Shapes,
     /// Against the Python worker, on a real server.
     Python,
     /// Start, memory, image, reports.
@@ -99,6 +102,9 @@ pub async fn run(args: Args) -> Result<()> {
 
 async fn on_server(args: &Args, server: &DevServer) -> Result<Vec<Row>> {
     let mut rows = Vec::new();
+    if args.parts.contains(&Part::Shapes) {
+        rows.extend(shapes::measure(args, server).await?);
+    }
     if args.parts.contains(&Part::Python) {
         rows.extend(python::measure(args, server).await?);
     }

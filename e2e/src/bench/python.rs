@@ -26,16 +26,22 @@ const BELOW: u64 = 40_000;
 /// Before anything is measured.
 const WARM_UP: usize = 30;
 
+/// A worker that is measured.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Side {
+pub(super) enum Side {
+    /// This runtime in its default shape.
     Rust,
+    /// This runtime with the number of SDK Workers a queue that is not the default.
+    OtherShape,
     Python,
 }
 
 /// What one worker process showed.
-struct Measured {
-    tasks_per_cpu_second: f64,
-    resident_mib: f64,
+pub(super) struct Measured {
+    pub(super) tasks_per_cpu_second: f64,
+    pub(super) resident_mib: f64,
+    /// Milliseconds from a workflow's start to its end as the client saw them, as many open at once as [`load::OPEN`] says.
+    pub(super) workflow_ms: f64,
 }
 
 /// A worker on a queue of its own.
@@ -47,19 +53,11 @@ struct Worker {
 
 /// All pairs.
 pub(super) async fn measure(args: &Args, server: &DevServer) -> Result<Vec<Row>> {
-    let client = TemporalClient::connect(server.address(), "default", load::PATIENCE).await?;
-    let mut bench = Bench {
-        args,
-        server,
-        client,
-        number: 0,
-    };
-    let empty = bench
-        .pairs("DataProcessingWorkflow", &json!("some data"), args.python_workflows)
-        .await?;
-    let compute = bench
-        .pairs("ComputeWorkflow", &json!(BELOW), (args.python_workflows / 5).max(1))
-        .await?;
+    let mut bench = Bench::new(args, server, "python").await?;
+    let sides = (Side::Rust, Side::Python);
+    let empty = bench.empty(sides, args.python_workflows).await?;
+    let few = (args.python_workflows / 5).max(1);
+    let compute = bench.pairs(sides, "ComputeWorkflow", &json!(BELOW), few).await?;
     let cached = [bench.cached(Side::Rust).await?, bench.cached(Side::Python).await?];
 
     let of = |pairs: &[(Measured, Measured)], value: fn(&Measured, &Measured) -> f64| {
@@ -130,34 +128,61 @@ pub(super) async fn measure(args: &Args, server: &DevServer) -> Result<Vec<Row>>
     ])
 }
 
-struct Bench<'a> {
+/// Workers in turns, each on a queue of its own.
+pub(super) struct Bench<'a> {
     args: &'a Args,
     server: &'a DevServer,
     client: TemporalClient,
+    /// Begins the names of the queues.
+    name: &'static str,
     number: usize,
 }
 
-impl Bench<'_> {
-    async fn pairs(&mut self, workflow: &str, argument: &Value, count: usize) -> Result<Vec<(Measured, Measured)>> {
+impl<'a> Bench<'a> {
+    pub(super) async fn new(args: &'a Args, server: &'a DevServer, name: &'static str) -> Result<Self> {
+        Ok(Self {
+            args,
+            server,
+            client: TemporalClient::connect(server.address(), "default", load::PATIENCE).await?,
+            name,
+            number: 0,
+        })
+    }
+
+    /// The guide's workflow with an activity that does nothing.
+    pub(super) async fn empty(&mut self, sides: (Side, Side), count: usize) -> Result<Vec<(Measured, Measured)>> {
+        self.pairs(sides, "DataProcessingWorkflow", &json!("some data"), count)
+            .await
+    }
+
+    async fn pairs(
+        &mut self,
+        (one, other): (Side, Side),
+        workflow: &str,
+        argument: &Value,
+        count: usize,
+    ) -> Result<Vec<(Measured, Measured)>> {
         let mut pairs = Vec::new();
         for index in 0..self.args.python_pairs {
-            let (rust, python) = if index % 2 == 0 {
-                let rust = self.side(Side::Rust, workflow, argument, count).await?;
-                (rust, self.side(Side::Python, workflow, argument, count).await?)
+            let pair = if index % 2 == 0 {
+                let first = self.side(one, workflow, argument, count).await?;
+                (first, self.side(other, workflow, argument, count).await?)
             } else {
-                let python = self.side(Side::Python, workflow, argument, count).await?;
-                (self.side(Side::Rust, workflow, argument, count).await?, python)
+                let first = self.side(other, workflow, argument, count).await?;
+                (self.side(one, workflow, argument, count).await?, first)
             };
             eprintln!(
-                "{workflow}, pair {} of {}: {:.0} and {:.0} tasks per CPU second, {:.0} and {:.0} MiB",
+                "{workflow}, pair {} of {}: {:.0} and {:.0} tasks per CPU second, {:.0} and {:.0} MiB, {:.1} and {:.1} ms",
                 index + 1,
                 self.args.python_pairs,
-                rust.tasks_per_cpu_second,
-                python.tasks_per_cpu_second,
-                rust.resident_mib,
-                python.resident_mib
+                pair.0.tasks_per_cpu_second,
+                pair.1.tasks_per_cpu_second,
+                pair.0.resident_mib,
+                pair.1.resident_mib,
+                pair.0.workflow_ms,
+                pair.1.workflow_ms,
             );
-            pairs.push((rust, python));
+            pairs.push(pair);
         }
         Ok(pairs)
     }
@@ -166,9 +191,9 @@ impl Bench<'_> {
         let worker = self.start(side).await?;
         let Worker { subject, queue, .. } = &worker;
         load::complete(&self.client, queue, workflow, argument, "warm-up", WARM_UP.min(count)).await?;
-        let before = subject.usage()?;
+        let (before, began) = (subject.usage()?, Instant::now());
         load::complete(&self.client, queue, workflow, argument, "measured", count).await?;
-        let after = subject.usage()?;
+        let (after, took) = (subject.usage()?, began.elapsed());
         worker.subject.stop().await?;
         let used = after.cpu_seconds - before.cpu_seconds;
         ensure!(
@@ -178,6 +203,7 @@ impl Bench<'_> {
         Ok(Measured {
             tasks_per_cpu_second: count as f64 * TASKS / used,
             resident_mib: after.resident_mib,
+            workflow_ms: took.as_secs_f64() * 1_000.0 * load::OPEN.min(count) as f64 / count as f64,
         })
     }
 
@@ -223,12 +249,15 @@ impl Bench<'_> {
 
     async fn start(&mut self, side: Side) -> Result<Worker> {
         self.number += 1;
-        let queue = format!("bench-{}", self.number);
+        let queue = format!("bench-{}-{}", self.name, self.number);
         let ports = WorkerPorts::free().await?;
         let mut command = match side {
-            Side::Rust => {
+            Side::Rust | Side::OtherShape => {
                 let mut command = Command::new(catalog::bench_worker()?);
                 command.arg("seed");
+                if side == Side::OtherShape {
+                    command.env("TEMPORAL_FLEET_COMBINED", "true");
+                }
                 command
             }
             Side::Python => python(&self.args.python_site)?,

@@ -33,103 +33,125 @@ impl Measured {
     }
 }
 
-/// The sides: both shapes of this runtime, and the SDK alone.
-const SIDES: [&str; 3] = ["split", "combined", "bare"];
+/// The sides: both shapes of this runtime, the SDK alone, and the SDK alone with its own exporter of metrics.
+const SIDES: [&str; 4] = ["split", "combined", "bare", "exporting"];
 
 /// All rounds.
 pub(super) async fn measure(args: &Args) -> Result<Vec<Row>> {
-    let mut rounds: Vec<[Measured; 3]> = Vec::new();
+    let mut rounds: Vec<[Measured; 4]> = Vec::new();
     for index in 0..args.pairs {
         // Whoever comes later may meet a warmer machine: they take turns.
-        let mut round = [None, None, None];
+        let mut round = [None, None, None, None];
         for turn in 0..SIDES.len() {
             let which = (index + turn) % SIDES.len();
             round[which] = Some(side(SIDES[which], args).await?);
         }
-        let [Some(split), Some(combined), Some(bare)] = round else {
+        let [Some(split), Some(combined), Some(bare), Some(exporting)] = round else {
             continue;
         };
         eprintln!(
-            "round {} of {}: {:.0}, {:.0} and {:.0} µs of CPU per task, p99 {:.1}, {:.1} and {:.1} ms",
+            "round {} of {}: {:.0}, {:.0}, {:.0} and {:.0} µs of CPU per task, p99 {:.1}, {:.1}, {:.1} and {:.1} ms",
             index + 1,
             args.pairs,
             split.cpu_per_task(),
             combined.cpu_per_task(),
             bare.cpu_per_task(),
+            exporting.cpu_per_task(),
             split.p99_ms,
             combined.p99_ms,
-            bare.p99_ms
+            bare.p99_ms,
+            exporting.p99_ms
         );
-        rounds.push([split, combined, bare]);
+        rounds.push([split, combined, bare, exporting]);
     }
-    let of = |value: fn(&[Measured; 3]) -> f64| rounds.iter().map(value).collect::<Vec<f64>>();
+    let of = |value: fn(&[Measured; 4]) -> f64| rounds.iter().map(value).collect::<Vec<f64>>();
     let threads = rounds.last().map(|sides| {
         let threads: Vec<_> = sides.iter().map(|side| &side.cpu_ms_of_threads).collect();
-        json!({"cpu_ms_of_threads": {SIDES[0]: threads[0], SIDES[1]: threads[1], SIDES[2]: threads[2]}})
+        let by_side: serde_json::Map<_, _> = SIDES
+            .into_iter()
+            .map(str::to_owned)
+            .zip(threads.into_iter().cloned())
+            .collect();
+        json!({"cpu_ms_of_threads": by_side})
     });
     Ok(vec![
         Row::new(
             "CPU per task, two SDK Workers a queue / bare SDK",
             "x",
-            of(|[split, _, bare]| split.cpu_per_task() / bare.cpu_per_task()),
+            of(|[split, _, bare, _]| split.cpu_per_task() / bare.cpu_per_task()),
         )?
         .with_bar(Bar::AtMost(1.05))
         .with_detail(threads.unwrap_or_default()),
         Row::new(
             "CPU per task, combined / bare SDK",
             "x",
-            of(|[_, combined, bare]| combined.cpu_per_task() / bare.cpu_per_task()),
+            of(|[_, combined, bare, _]| combined.cpu_per_task() / bare.cpu_per_task()),
         )?
         .with_bar(Bar::AtMost(1.05)),
         Row::new(
+            "CPU per task, two SDK Workers a queue / bare SDK that exports its metrics",
+            "x",
+            of(|[split, _, _, exporting]| split.cpu_per_task() / exporting.cpu_per_task()),
+        )?,
+        Row::new(
+            "CPU per task, combined / bare SDK that exports its metrics",
+            "x",
+            of(|[_, combined, _, exporting]| combined.cpu_per_task() / exporting.cpu_per_task()),
+        )?,
+        Row::new(
             "p99 of a workflow (3 tasks), two SDK Workers − bare SDK",
             "ms",
-            of(|[split, _, bare]| split.p99_ms - bare.p99_ms),
+            of(|[split, _, bare, _]| split.p99_ms - bare.p99_ms),
         )?
         .with_bar(Bar::AtMost(5.0)),
         Row::new(
             "p99 of a workflow (3 tasks), combined − bare SDK",
             "ms",
-            of(|[_, combined, bare]| combined.p99_ms - bare.p99_ms),
+            of(|[_, combined, bare, _]| combined.p99_ms - bare.p99_ms),
         )?
         .with_bar(Bar::AtMost(5.0)),
         Row::new(
             "CPU per task, two SDK Workers, with the frontend",
             "µs",
-            of(|[split, _, _]| split.cpu_per_task()),
+            of(|[split, ..]| split.cpu_per_task()),
         )?,
         Row::new(
             "CPU per task, combined, with the frontend",
             "µs",
-            of(|[_, combined, _]| combined.cpu_per_task()),
+            of(|[_, combined, ..]| combined.cpu_per_task()),
         )?,
         Row::new(
             "CPU per task, bare SDK, with the frontend",
             "µs",
-            of(|[_, _, bare]| bare.cpu_per_task()),
+            of(|[_, _, bare, _]| bare.cpu_per_task()),
+        )?,
+        Row::new(
+            "CPU per task, bare SDK that exports its metrics, with the frontend",
+            "µs",
+            of(|[_, _, _, exporting]| exporting.cpu_per_task()),
         )?,
         Row::new(
             "p50 of a workflow, two SDK Workers",
             "ms",
-            of(|[split, _, _]| split.p50_ms),
+            of(|[split, ..]| split.p50_ms),
         )?,
         Row::new(
             "p50 of a workflow, combined",
             "ms",
-            of(|[_, combined, _]| combined.p50_ms),
+            of(|[_, combined, ..]| combined.p50_ms),
         )?,
-        Row::new("p50 of a workflow, bare SDK", "ms", of(|[_, _, bare]| bare.p50_ms))?,
+        Row::new("p50 of a workflow, bare SDK", "ms", of(|[_, _, bare, _]| bare.p50_ms))?,
         Row::new(
             "p99 of a workflow, two SDK Workers",
             "ms",
-            of(|[split, _, _]| split.p99_ms),
+            of(|[split, ..]| split.p99_ms),
         )?,
         Row::new(
             "p99 of a workflow, combined",
             "ms",
-            of(|[_, combined, _]| combined.p99_ms),
+            of(|[_, combined, ..]| combined.p99_ms),
         )?,
-        Row::new("p99 of a workflow, bare SDK", "ms", of(|[_, _, bare]| bare.p99_ms))?,
+        Row::new("p99 of a workflow, bare SDK", "ms", of(|[_, _, bare, _]| bare.p99_ms))?,
     ])
 }
 

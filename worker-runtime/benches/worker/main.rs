@@ -1,7 +1,8 @@
 //! The programs that `make bench-runtime` measures, in one: it is built like an image (static, mimalloc), started as a process of its
 //! own for each measurement, and says what it found as one line of JSON.
 //!
-//! `split`, `combined`, `bare`: the same workflows on both shapes of this runtime and on the bare SDK, served by the in-process frontend of the tests.
+//! `split`, `combined`, `bare`, `exporting`: the same workflows on both shapes of this runtime, on the bare SDK and on the bare SDK with its own metrics
+//! exporter, served by the in-process frontend of the tests.
 //! `seed`: a worker of the guide's workflow with an empty activity and with one that computes, on the server that the environment names.
 //! `reports`: calls `Report` of a worker once a second, as the operator does.
 
@@ -35,17 +36,19 @@ use std::process::ExitCode;
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-const USAGE: &str =
-    "usage: bench_worker split|combined|bare WORKFLOWS PACED PER_SECOND | seed | reports PORT DIRECTORY SECONDS";
+const USAGE: &str = "usage: bench_worker split|combined|bare|exporting WORKFLOWS PACED PER_SECOND | seed | reports PORT DIRECTORY SECONDS";
 
 fn main() -> ExitCode {
     let args: Vec<String> = std::env::args().skip(1).collect();
     let args: Vec<&str> = args.iter().map(String::as_str).collect();
     let outcome = match *args {
         ["seed"] => return seed::run(),
-        [side @ ("split" | "combined" | "bare"), workflows, paced, per_second] => {
-            drive::Plan::parse(workflows, paced, per_second).and_then(|plan| sides::run(side, plan))
-        }
+        [
+            side @ ("split" | "combined" | "bare" | "exporting"),
+            workflows,
+            paced,
+            per_second,
+        ] => drive::Plan::parse(workflows, paced, per_second).and_then(|plan| sides::run(side, plan)),
         ["reports", port, directory, seconds] => reports::run(port, directory, seconds),
         _ => Err(USAGE.into()),
     };

@@ -5,10 +5,11 @@
 
 use std::{
     collections::HashMap,
-    hash::{BuildHasher, Hash, Hasher, RandomState},
+    hash::{BuildHasher, Hash, Hasher},
     sync::{Arc, PoisonError, RwLock},
 };
 
+use foldhash::fast::RandomState;
 use temporalio_common::telemetry::metrics::{MetricKeyValue, MetricValue, NewAttributes};
 
 /// So many sets are kept. The SDK's labels (namespace, queue, type, method, code) are few; were there more, those beyond are made
@@ -18,7 +19,8 @@ pub(super) const KEPT: usize = 4_096;
 /// Labels of a series: names as the SDK gives them, and values.
 pub(super) type Labels = Arc<HashMap<String, String>>;
 
-/// The sets that are kept, by the step that made them.
+/// The sets that are kept, by the step that made them. The words are the SDK's own, so that the hash is a quick one: with the standard
+/// library's it was a third of what metrics cost.
 #[derive(Default)]
 pub(super) struct LabelSets {
     hasher: RandomState,
@@ -27,7 +29,7 @@ pub(super) struct LabelSets {
 
 #[derive(Default)]
 struct Steps {
-    by_hash: HashMap<u64, Vec<Step>>,
+    by_hash: foldhash::HashMap<u64, Vec<Step>>,
     count: usize,
 }
 

@@ -51,7 +51,7 @@ pub(super) struct Family {
     calls: Option<Arc<Calls>>,
     series: Mutex<BTreeMap<Names, Arc<Series>>>,
     /// What was bound to, by the address of its labels, which are held so that the address stays theirs.
-    bound: RwLock<HashMap<usize, (Labels, Arc<Target>)>>,
+    bound: RwLock<foldhash::HashMap<usize, (Labels, Arc<Target>)>>,
 }
 
 /// One time series: a number (`f64` bits), or the counts of a histogram.
