@@ -102,6 +102,7 @@ bench-autoscaler: ## all scalers on all simulated workloads: tables and pictures
 bench-live: setup images $(if $(findstring --scalers,$(BENCH_ARGS)),$(if $(findstring keda,$(BENCH_ARGS)),keda),keda) ## ours, the HPA and KEDA on the local cluster, one after another: target/bench/live.md (~8 h; BENCH_ARGS="--minutes 3 …" for a trial)
 	exports=$$($(CLUSTER) up) && eval "$$exports"; cargo run -q --bin bench-live -- --output $(BENCH) $(BENCH_ARGS)
 	for scenario in $(BENCH)/live/*.yaml; do \
+	  rm -f $${scenario%.yaml}.simulated.json; \
 	  cargo run -q --release --bin fleet-sim -- run --scenario $$scenario --scaler ours,hpa,keda --json $${scenario%.yaml}.simulated.json > /dev/null || echo "$$scenario was not simulated" >&2; \
 	done
 	cargo run -q --bin bench-live -- --output $(BENCH) --report-only

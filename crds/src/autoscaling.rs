@@ -232,7 +232,7 @@ pub struct FallbackSpec {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1, max = 10_000))]
     pub replicas: Option<i32>,
-    /// Failed reads in a row, one in each pollingIntervalSeconds, from which on this counts.
+    /// Failed reads in a row, one in each pollingIntervalSeconds, from which on AtLeast and Fixed count.
     #[serde(default = "default_failure_threshold")]
     #[schemars(range(min = 1, max = 1000))]
     pub failure_threshold: i32,

@@ -309,8 +309,15 @@ fn no_scheme_of_the_address_undoes_tls() {
         ("TEMPORAL_API_KEY", "secret-key"),
         ("TEMPORAL_FLEET_API_KEY_FILE", "/k"),
     ] {
-        let error = settings(&[tls, ("TEMPORAL_ADDRESS", "http://temporal:7233")]).expect_err("refused");
-        assert!(error.to_string().contains("in the clear although TLS is on"), "{error}");
+        for address in [
+            "http://temporal:7233",
+            "http:temporal:7233",
+            "HTTP:/temporal:7233",
+            "http:\\\\temporal:7233",
+        ] {
+            let error = settings(&[tls, ("TEMPORAL_ADDRESS", address)]).expect_err("refused");
+            assert!(error.to_string().contains("in the clear although TLS is on"), "{error}");
+        }
         for address in ["temporal:7233", "https://temporal:7233"] {
             assert!(
                 settings(&[tls, ("TEMPORAL_ADDRESS", address)]).is_ok(),

@@ -108,13 +108,22 @@ fn kinds(spec: &TemporalWorkerSpec, beyond: Beyond, assumed: &mut Vec<String>) -
     let only = types.len() == 1;
     let mut kinds = Vec::new();
     for task_type in types {
-        let kind = kind(task_type, options, beyond, only, count(task_type));
-        assumed.push(format!(
-            "{task_type} tasks run for {} s in the mean and use {}m CPU (--task-seconds, --task-cpu), {} slots for them in a pod",
-            kind.service.mean_seconds,
-            (kind.cores * 1000.0).round(),
-            kind.slots
-        ));
+        let told = only || task_type != TaskType::Workflow;
+        let given = if told { beyond } else { Beyond::default() };
+        let kind = kind(task_type, options, given, count(task_type));
+        let by = |option: &str| if told { format!(" ({option})") } else { String::new() };
+        if given.task_seconds.is_none() {
+            let mean = kind.service.mean_seconds;
+            assumed.push(format!(
+                "{task_type} tasks run for {mean} s in the mean{}",
+                by("--task-seconds")
+            ));
+        }
+        if given.task_cpu.is_none() {
+            let cpu = (kind.cores * 1000.0).round();
+            assumed.push(format!("{task_type} tasks use {cpu}m CPU each{}", by("--task-cpu")));
+        }
+        assumed.push(format!("{} slots for {task_type} tasks in a pod", kind.slots));
         kinds.push(kind);
     }
     if !only && count(TaskType::Workflow) > 0 {
@@ -128,7 +137,7 @@ fn kinds(spec: &TemporalWorkerSpec, beyond: Beyond, assumed: &mut Vec<String>) -
     kinds
 }
 
-fn kind(task_type: TaskType, options: Option<&WorkerOptions>, beyond: Beyond, only: bool, queues: usize) -> Kind {
+fn kind(task_type: TaskType, options: Option<&WorkerOptions>, beyond: Beyond, queues: usize) -> Kind {
     let given = |read: fn(&WorkerOptions) -> Option<i32>| options.and_then(read);
     let (of_type, slots, eager, share) = match task_type {
         TaskType::Workflow => {
@@ -147,11 +156,6 @@ fn kind(task_type: TaskType, options: Option<&WorkerOptions>, beyond: Beyond, on
     } else {
         (TASK_SECONDS, TASK_VARIATION, TASK_CORES)
     };
-    let (task_seconds, task_cpu) = if workflow && !only {
-        (None, None)
-    } else {
-        (beyond.task_seconds, beyond.task_cpu)
-    };
     let limit = given(|options| options.max_task_queue_activities_per_second);
     Kind {
         name: task_type.as_str().to_lowercase(),
@@ -159,12 +163,12 @@ fn kind(task_type: TaskType, options: Option<&WorkerOptions>, beyond: Beyond, on
         slots: u32::try_from(slots.unwrap_or(SLOTS)).unwrap_or(0),
         service: Service {
             distribution: scenario::Family::Lognormal,
-            mean_seconds: task_seconds.unwrap_or(seconds),
+            mean_seconds: beyond.task_seconds.unwrap_or(seconds),
             variation,
             tail: 2.2,
             longest: 100.0,
         },
-        cores: task_cpu.unwrap_or(cores),
+        cores: beyond.task_cpu.unwrap_or(cores),
         share,
         eager,
         partitions: 4,
@@ -191,9 +195,11 @@ fn pods(spec: &TemporalWorkerSpec, beyond: Beyond, assumed: &mut Vec<String>) ->
         "the container `worker` has {cores} cores by its CPU limit, else its request: the simulator knows 50m to 256"
     );
     let start_seconds = beyond.pod_start_seconds.unwrap_or(POD_START);
-    assumed.push(format!(
-        "a pod polls {start_seconds} s after its creation (--pod-start-seconds)"
-    ));
+    if beyond.pod_start_seconds.is_none() {
+        assumed.push(format!(
+            "a pod polls {start_seconds} s after its creation (--pod-start-seconds)"
+        ));
+    }
     let template = spec.template.as_ref().and_then(|template| template.spec.as_ref());
     let graceful = spec
         .worker_options

@@ -149,7 +149,7 @@ fn what_a_manifest_leaves_open_the_command_line_says() {
     assert_eq!(scenario.kinds[1].cores.to_string(), "0.5");
     assert_eq!(scenario.pods.start_seconds.to_string(), "90");
     assert!(
-        assumed.iter().any(|text| text.contains("100 slots for them")),
+        assumed.iter().any(|text| text.contains("100 slots for Workflow tasks")),
         "{assumed:?}"
     );
     let only = fleet_of(&MANIFEST.replace("[Activity]", "[Workflow]"), beyond)

@@ -6,8 +6,8 @@ use crate::memory::Memory;
 use crate::num::{elapsed, ratio, seconds};
 use crate::policy::{Fallback, Policy};
 
-/// Keeps the count of failed reads, and tells whether the fallback counts. A read is due in each `interval`; faster ones while the
-/// fleet is busy make no difference.
+/// Keeps the count of failed reads, and tells whether the fallback counts. A read is due in each `interval`, and one that is late for
+/// less is none that failed: an operator that has just begun knows nothing yet. Faster ones while the fleet is busy make no difference.
 pub(crate) fn advance(
     policy: &Policy,
     memory: &mut Memory,
@@ -20,7 +20,7 @@ pub(crate) fn advance(
         return None;
     }
     let since = *memory.transient.blind_since.get_or_insert(now);
-    let failed = 1.0 + libm::floor(ratio(elapsed(now, since), seconds(interval)));
+    let failed = libm::floor(ratio(elapsed(now, since), seconds(interval)));
     policy
         .fallback
         .filter(|fallback| failed >= f64::from(fallback.failures))
@@ -47,10 +47,30 @@ mod tests {
         };
         assert!(!counts(0, false));
         assert!(!counts(5, false), "faster reads do not count twice");
-        assert!(!counts(29, false));
-        assert!(counts(30, false));
-        assert!(!counts(40, true));
-        assert!(!counts(45, false), "it begins anew");
+        assert!(!counts(44, false));
+        assert!(counts(45, false));
+        assert!(!counts(50, true));
+        assert!(!counts(55, false), "it begins anew");
         assert!(!counts(20, false), "a clock that goes back is no failure");
+    }
+
+    #[test]
+    fn what_is_not_read_yet_is_no_failure() {
+        let policy = Policy {
+            fallback: Some(Fallback {
+                replicas: 5,
+                failures: 1,
+                fixed: true,
+            }),
+            ..Policy::new(1, 10).expect("valid")
+        };
+        let mut memory = Memory::default();
+        let mut counts = |second: i64| {
+            let now = Timestamp::from_second(second).expect("a time");
+            advance(&policy, &mut memory, false, SignedDuration::from_secs(15), now).is_some()
+        };
+        assert!(!counts(0), "the operator has just begun");
+        assert!(!counts(14));
+        assert!(counts(15));
     }
 }

@@ -301,7 +301,15 @@ fn a_fallback_has_a_condition_a_reason_and_an_event_of_its_own() {
     let mut cluster = Cluster::empty();
     let memory = converge(&mut cluster, &desired, Memory::default(), usize::MAX, true);
     cluster.world.queues[0].stats = Seen::unknown("Temporal does not answer");
-    let p = plan(&desired, &cluster.world, &memory, Pass::default(), t0() + seconds(60));
+    let first = plan(&desired, &cluster.world, &memory, Pass::default(), t0() + seconds(60));
+    assert_eq!(first.replicas, 3, "no read has failed yet");
+    let p = plan(
+        &desired,
+        &cluster.world,
+        &first.memory,
+        Pass::default(),
+        t0() + seconds(75),
+    );
     let why = p.steps.iter().find_map(|step| match step {
         Step::Scale {
             from: 3, to: 6, why, ..

@@ -62,7 +62,10 @@ impl Plan {
 impl Drive {
     /// A frontend that tells when a workflow ends.
     pub(crate) fn new() -> (Self, Customise) {
-        let frontend = Arc::new(Frontend::default());
+        let frontend = Arc::new(Frontend {
+            at_once: true,
+            ..Frontend::default()
+        });
         let plain = frontend.customise();
         let (tell, ended) = channel();
         let customise = move |options: &mut ConnectionOptions| {

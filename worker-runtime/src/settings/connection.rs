@@ -4,7 +4,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use temporalio_client::ConnectionOptions;
+use temporalio_client::{ConnectionOptions, Url};
 use temporalio_common::envconfig::{
     ClientConfigProfile, ConfigError, LoadClientConfigProfileOptions, load_client_config_profile,
 };
@@ -59,7 +59,8 @@ impl Reader<'_> {
             );
         }
         // Secrets tend to end with a line break, which no header can carry.
-        profile.api_key = profile.api_key.map(|key| key.trim().to_owned());
+        let key = profile.api_key.as_deref().map(str::trim);
+        profile.api_key = key.filter(|key| !key.is_empty()).map(str::to_owned);
         if profile.api_key.as_deref().is_some_and(|key| !fits_a_header(key)) {
             self.problem(
                 "TEMPORAL_API_KEY",
@@ -117,8 +118,9 @@ pub(super) fn check_address(profile: &ClientConfigProfile, has_key: bool) -> Opt
         return refused("is no address");
     };
     let tls = profile.tls.as_ref().map_or(has_key, |tls| tls.disabled != Some(true));
-    let scheme = address.contains("://").then(|| options.target.scheme());
-    match (scheme, tls) {
+    // As the SDK looks at it, which takes `http:host:port` for an address with a scheme, too.
+    let has_scheme = Url::parse(address).is_ok_and(|url| url.host().is_some());
+    match (has_scheme.then(|| options.target.scheme()), tls) {
         (None, _) | (Some("http"), false) | (Some("https"), true) => None,
         (Some("http"), true) => refused("would be talked to in the clear although TLS is on"),
         (Some("https"), false) => refused("wants TLS, which is off"),

@@ -68,7 +68,7 @@ fn owned_by_other(input: &Input) -> Option<String> {
     let rival = input.world.rival_on(Scales::Worker);
     let rival = rival.filter(|_| matches!(input.desired.size, Size::Auto { .. }))?;
     Some(format!(
-        "{} sets spec.replicas, which is the size while it is there: remove it, or set autoscaling.mode: \"Off\"",
+        "{} sets spec.replicas, which is the size from its next write on: remove it, or set autoscaling.mode: \"Off\"",
         rival.name
     ))
 }

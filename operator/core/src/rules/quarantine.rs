@@ -23,7 +23,9 @@ const FRESH: SignedDuration = SignedDuration::from_secs(5);
 pub fn needed(pod: &PodView, graceful: SignedDuration, law: &autoscale::Memory) -> Option<String> {
     let report = pod.control()?;
     let running = pod.busy().filter(|running| *running > 0)?;
-    let age = report.oldest_task.unwrap_or_default();
+    let Some(age) = report.oldest_task else {
+        return Some(format!("runs {running} tasks, for how long is not known"));
+    };
     let mut means = report
         .pod
         .slots

@@ -40,7 +40,7 @@ pub fn gauges(pass: &Pass, status: &TemporalWorkerStatus, size: Option<&Size>) -
     let active = pass
         .verdicts
         .iter()
-        .find(|verdict| verdict.condition == ConditionType::ScalingActive);
+        .find(|verdict| verdict.condition == ConditionType::ScalingActive && verdict.truth != Truth::Unknown);
     all.extend(active.map(|verdict| {
         let fallback = u8::from(verdict.reason == Reason::FallbackActive);
         gauge("temporal_fleet_autoscaler_fallback_active", f64::from(fallback))
@@ -101,8 +101,9 @@ pub fn gauges(pass: &Pass, status: &TemporalWorkerStatus, size: Option<&Size>) -
                 let used: u32 = slots.iter().map(|(_, slot)| slot.used).sum();
                 all.push(gauge("temporal_fleet_worker_slots_used", f64::from(used)).with("slot_type", kind.as_str()));
                 // What runs in quarantine is work; the slots beside it are no room for more.
-                let room = slots.iter().filter(|(pod, _)| !pod.quarantined());
-                if let Some(limit) = room.map(|(_, slot)| slot.limit).sum::<Option<u32>>() {
+                let room: Vec<_> = slots.iter().filter(|(pod, _)| !pod.quarantined()).collect();
+                let limit = room.iter().map(|(_, slot)| slot.limit).sum::<Option<u32>>();
+                if let Some(limit) = limit.filter(|_| !room.is_empty()) {
                     all.push(
                         gauge("temporal_fleet_worker_slots_limit", f64::from(limit)).with("slot_type", kind.as_str()),
                     );
