@@ -251,14 +251,17 @@ pub(crate) fn memory_formula(facts: &Facts<'_>, need: MemoryNeed) -> String {
     } = need.footprint;
     let share = facts.observed.policy.memory_utilization.unwrap_or(1.0);
     let busy: f64 = facts.needs.kinds.iter().map(|kind| kind.demand).sum();
+    let (target, idle) = (format!("{} x {}", mebi(capacity), percent(share)), mebi(base));
+    let left = if need.out_of_reach {
+        format!("(a tenth of {target}, since an idle pod holds {idle})")
+    } else {
+        format!("({target} - {idle})")
+    };
     format!(
-        "{} busy slots{} x {} / ({} x {} - {}){}",
+        "{} busy slots{} x {} / {left}{}",
         number(busy),
         headroom(facts.needs),
         mebi(per_slot),
-        mebi(capacity),
-        percent(share),
-        mebi(base),
         trim(facts.needs),
     )
 }

@@ -102,6 +102,8 @@ impl CpuNeed {
 /// What the memory target asks for.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct MemoryNeed {
+    /// An idle pod leaves less than a tenth of the target, and that tenth stands for what it leaves.
+    pub(crate) out_of_reach: bool,
     /// What a pod and a busy slot hold.
     pub(crate) footprint: Footprint,
     /// Pods.
@@ -453,9 +455,11 @@ fn memory_need(observed: &Observed<'_>, kinds: &[KindNeed], share: f64) -> Optio
     let busy: f64 = kinds.iter().map(|kind| kind.busy).sum();
     // What an idle pod holds is not there for tasks. A target near or below that is not to be met by any number of pods.
     let aim = share * footprint.capacity;
-    let available = (aim - footprint.base).max(0.1 * aim);
+    let (left, least) = (aim - footprint.base, 0.1 * aim);
+    let available = left.max(least);
     Some(MemoryNeed {
         footprint,
+        out_of_reach: left < least,
         pods: observed.trim * ratio(busy * footprint.per_slot, available),
     })
 }

@@ -219,6 +219,9 @@ fn a_memory_target_that_idle_pods_miss_asks_for_no_crowd() {
     let (replicas, last, log) = sized_by_memory(Some([450.0, 1.0, 500.0]));
     assert!(replicas <= 3, "{log}");
     assert!(memory_target(&last).0.starts_with('9'), "{:?}", memory_target(&last));
+    let (_, beyond, _) = sized_by_memory(Some([600.0, 20.0, 500.0]));
+    let text = format!("{beyond:?}");
+    assert!(text.contains("since an idle pod holds"), "{text}");
 }
 
 #[test]
