@@ -30,12 +30,12 @@ pub(crate) fn advance(
     }
     let seconds = memory.transient.last.map_or(0.0, |last| elapsed(now, last));
     let settled = settled(sample, now);
-    for k in 0..4 {
+    for (k, slots) in slots.iter().enumerate() {
         if !queues.present[k] {
             continue;
         }
         let service = service(policy, memory, k);
-        let room = slots[k] * f64::from(workers.ready);
+        let room = slots * f64::from(workers.ready);
         let full = queues.backlog[k] > 0.0 && queues.age[k] > WAITS && !queues.limited[k];
         // What nobody saw is taken for busy.
         let book = memory.transient.books[k].get_or_insert(Book {
@@ -43,16 +43,9 @@ pub(crate) fn advance(
             ..Book::default()
         });
         book.live(queues.dispatched[k], service, seconds.clamp(0.0, 600.0));
-        let proven = if full && settled {
+        // Full slots show how many tasks run; and never do more of them run than there are slots.
+        if (full && settled) || book.running > room {
             book.correct(room - book.running);
-            true
-        } else if book.running > room {
-            book.correct(room - book.running);
-            true
-        } else {
-            false
-        };
-        if proven {
             let outside = &mut memory.kinds[k].outside;
             outside.busy = finite(outside.busy + book.busy);
             outside.ended = finite(outside.ended + book.ended);

@@ -46,9 +46,10 @@ pub(crate) fn remember(memory: &mut Memory, window: f64, raw: f64, now: Timestam
     }
 }
 
-/// The size that 95 % of the window asked for, or less.
-pub(crate) fn floor_of_demand(memory: &Memory) -> Option<u32> {
-    demand_of_window(memory).map(whole_pods)
+/// The size that 95 % of the window asked for, or less. Where CPU leads (`by_cpu`), growth waits for more than chance; elsewhere a
+/// fifth of a pod keeps the size from going to and fro.
+pub(crate) fn floor_of_demand(memory: &Memory, by_cpu: bool) -> Option<u32> {
+    demand_of_window(memory).map(|raw| if by_cpu { whole_pods(raw) } else { ceil(raw + 0.2) })
 }
 
 /// The demand that 95 % of the window stayed below [pods].
@@ -272,9 +273,9 @@ mod tests {
             "{}",
             memory.transient.window.len()
         );
-        assert_eq!(floor_of_demand(&memory), Some(2));
+        assert_eq!(floor_of_demand(&memory, false), Some(3));
         remember(&mut memory, 300.0, 50.0, at(601));
-        assert_eq!(floor_of_demand(&memory), Some(2), "one spike is within the 5 %");
+        assert_eq!(floor_of_demand(&memory, false), Some(3), "one spike is within the 5 %");
     }
 
     #[test]
