@@ -188,7 +188,13 @@ fn targets(facts: &Facts<'_>, lines: &mut Vec<Line>) {
     for (target, (text, pods)) in on() {
         let result = pods.map_or_else(
             || "Unavailable".to_owned(),
-            |pods| format!("{} -> {}", fixed(pods), whole_pods(pods)),
+            |pods| {
+                let whole = match target {
+                    Target::CpuUtilization => needs.cpu.map_or(0, CpuNeed::whole),
+                    _ => whole_pods(pods),
+                };
+                format!("{} -> {whole}", fixed(pods))
+            },
         );
         let leads = several && target == needs.decider();
         let note = if leads { "largest" } else { "" };

@@ -16,6 +16,8 @@ const COUNTED: f64 = 0.95;
 /// Longest and shortest time over which a rate is averaged [s].
 const LONGEST: f64 = 120.0;
 const SHORTEST: f64 = 15.0;
+/// Tasks that a rate rests on, where they come within that time: known to some 2 %.
+const COUNT: f64 = 3000.0;
 /// Time in which a change of the rate is looked for [s].
 const LOOK: f64 = 10.0;
 /// Most samples that are kept.
@@ -158,7 +160,7 @@ fn note_change(memory: &mut Memory, k: usize, now: Timestamp) {
 fn span(memory: &Memory, k: usize, now: Timestamp) -> f64 {
     let rate = memory.transient.rate.map_or(0.0, |rate| rate[k]);
     let wanted = if rate > 0.0 {
-        (1000.0 / rate).clamp(SHORTEST, LONGEST)
+        (COUNT / rate).clamp(SHORTEST, LONGEST)
     } else {
         LONGEST
     };

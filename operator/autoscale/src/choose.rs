@@ -16,6 +16,8 @@ use crate::{Limited, Reason, Sample};
 /// Slots or CPU from which workers show by themselves that they are too few.
 const FULL_SLOTS: f64 = 0.95;
 const FULL_CPU: f64 = 0.9;
+/// Most CPU beyond the target that is put down to chance (share).
+const ROOM: f64 = 0.05;
 
 /// The size, what decided it, what limits it, and the words for it.
 #[derive(Clone, Debug)]
@@ -71,6 +73,28 @@ impl Situation<'_> {
     /// Demand in whole pods; what the gate forbids asks for no more than there is.
     fn wanted(&self) -> u32 {
         let present = f64::from(self.sample.replicas);
+        let wanted = self.ungated(present);
+        // The CPU target leaves room to wait until it is more than chance; the objective leaves none.
+        let sure = self.needs.raw() * (1.0 - self.chance());
+        if wanted > self.sample.replicas
+            && self.decider() == Reason::CpuUtilization
+            && whole_pods(sure) <= self.sample.replicas
+        {
+            return self.sample.replicas;
+        }
+        wanted
+    }
+
+    /// What chance alone makes of the rate, as far as the CPU target leaves room for it (share).
+    fn chance(&self) -> f64 {
+        let noise = self
+            .needs
+            .leading()
+            .map_or(0.0, |kind| self.observed.rates.noise[kind.kind.index()]);
+        noise.min(ROOM)
+    }
+
+    fn ungated(&self, present: f64) -> u32 {
         whole_pods(match &self.gate {
             None => self.needs.raw(),
             Some((Limited::NewPodsFailing, _)) => self.needs.raw().min(present),
@@ -218,7 +242,9 @@ impl Situation<'_> {
             &self.observed.estimates.slots,
             self.observed.reports,
         );
-        let demand = scale_in::floor_of_demand(memory).unwrap_or(current).max(wanted);
+        let demand = scale_in::floor_of_demand(memory, self.decider() == Reason::CpuUtilization)
+            .unwrap_or(current)
+            .max(wanted);
         let floor = demand.max(work).max(self.min).max(1);
         let stay = |reason| Choice::new(current, reason);
         let why = if work > demand {

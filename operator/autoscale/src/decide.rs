@@ -14,8 +14,8 @@ use crate::workers::Workers;
 use crate::zero::Idle;
 use crate::{Active, Decision, Limited, LimitedBy, Mode, Policy, Sample, ScalingActive};
 use crate::{
-    arithmetic, arrivals, downstream, fallback, footprint, gate, headroom, latency, queues, scale_in, trim, workers,
-    zero,
+    arithmetic, arrivals, downstream, fallback, footprint, gate, headroom, latency, outside, queues, scale_in, trim,
+    workers, zero,
 };
 
 /// Interval between samples when hot or at zero [s]: the server's own cache makes a shorter one useless.
@@ -55,7 +55,12 @@ pub(crate) fn decide(policy: &Policy, memory: &Memory, sample: &Sample, now: Tim
         let noise = needs
             .leading()
             .map_or(0.0, |kind| observed.rates.noise[kind.kind.index()]);
-        headroom::learn(&mut memory, needs.without_headroom(), noise, observed.start, now);
+        let pods = headroom::Pods {
+            asked: needs.without_headroom(),
+            full: needs.full(policy.cpu_utilization.unwrap_or(1.0)),
+            headroom: needs.headroom,
+        };
+        headroom::learn(&mut memory, pods, noise, observed.start, now);
     }
     // What is not known is not low: the present size stands in for it.
     let demand = if !known {
@@ -106,7 +111,7 @@ fn observe<'a>(
     let memory_used = footprint::observe(memory, sample, interval, now);
     let rates = arrivals::advance(memory, &queues, &workers, start.median, now);
     let slots = needs::estimates(policy, memory, sample).slots;
-    needs::learn_from_outside(policy, memory, &queues, &workers, &slots);
+    outside::advance(policy, memory, sample, &queues, &workers, &slots, now);
     let estimates = needs::estimates(policy, memory, sample);
     Observed {
         policy,
@@ -118,6 +123,7 @@ fn observe<'a>(
         rates,
         start,
         reports: memory.reports,
+        books: memory.transient.books,
         outside_cpu: workers::outside_cpu(sample),
         footprint: footprint::estimate(memory),
         memory_used,
@@ -148,6 +154,7 @@ fn watch(memory: &mut Memory, interval: SignedDuration, now: Timestamp) {
         transient.rate = None;
         transient.changed = [None; 4];
         transient.cpu = None;
+        transient.books = [None; 4];
     }
     memory.last_change = memory.last_change.min(now.as_second());
 }

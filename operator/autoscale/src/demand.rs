@@ -29,8 +29,8 @@ pub(crate) struct Supply<'a> {
 }
 
 /// Time in which a pile is to be worked off [s], for an objective of `wait` seconds.
-pub(crate) fn drain_time(wait: f64, pod_start: f64) -> f64 {
-    (finite(wait) / 2.0).max(finite(pod_start) / 2.0).max(10.0)
+pub(crate) fn drain_time(wait: f64) -> f64 {
+    (finite(wait) / 2.0).max(10.0)
 }
 
 /// Tasks in the system after the pod start time.
@@ -95,10 +95,7 @@ mod tests {
                 30.0,
             );
             assert!(close(later, tasks), "{later} tasks instead of {tasks}");
-            assert!(close(
-                busy_slots(later, arrivals, service, drain_time(5.0, 30.0)),
-                tasks
-            ));
+            assert!(close(busy_slots(later, arrivals, service, drain_time(5.0)), tasks));
         }
     }
 

@@ -49,7 +49,7 @@ pub(crate) fn targets(facts: &Facts<'_>) -> Vec<TargetReport> {
             target: Target::CpuUtilization,
             current: measured.map_or_else(|| "Unavailable".into(), percent),
             goal: percent(share),
-            recommended: cpu.pods().map_or(0, whole_pods),
+            recommended: cpu.whole(),
         });
     }
     if let Some(share) = facts.observed.policy.memory_utilization {
@@ -183,7 +183,8 @@ fn cpu(facts: &Facts<'_>) -> Option<(String, u32)> {
     if facts.needs.kinds.is_empty() {
         return None;
     }
-    match facts.needs.cpu? {
+    let need = facts.needs.cpu?;
+    match need {
         CpuNeed::Modelled { cores, pods } => {
             let busy: f64 = facts.needs.kinds.iter().map(|kind| kind.demand).sum();
             let with_headroom: f64 = facts.needs.kinds.iter().map(|kind| kind.busy).sum();
@@ -216,7 +217,7 @@ fn cpu(facts: &Facts<'_>) -> Option<(String, u32)> {
             {
                 text = format!("{}/s x {} = {text}", number(kind.arrivals), time(kind.service));
             }
-            Some((text, whole_pods(pods)))
+            Some((text, need.whole()))
         }
         CpuNeed::Measured { used, pods } => {
             let ready = facts.observed.workers.ready;
@@ -227,7 +228,7 @@ fn cpu(facts: &Facts<'_>) -> Option<(String, u32)> {
                     percent(share),
                     fixed(pods)
                 ),
-                whole_pods(pods),
+                need.whole(),
             ))
         }
         CpuNeed::Unavailable => None,

@@ -6,6 +6,7 @@ use jiff::{SignedDuration, Timestamp};
 use crate::memory::Memory;
 use crate::num::{elapsed, finite, quantile, rounded};
 use crate::policy::Profile;
+use crate::scale_in;
 use crate::workers::PodStart;
 
 /// How long a surprise counts [s].
@@ -24,11 +25,25 @@ fn goal(profile: Profile) -> Option<(f64, f64)> {
     }
 }
 
-/// Compares what the model asks for now with what was forecast for now, and keeps it as the forecast for the time when a pod
-/// asked for now would work [pods]. `noise` is what chance alone may add (share).
-pub(crate) fn learn(memory: &mut Memory, demand: f64, noise: f64, start: PodStart, now: Timestamp) {
-    compare(memory, finite(demand) * (1.0 - noise.clamp(0.0, 1.0)), now);
-    forecast(memory, finite(demand), start, now);
+/// Pods that two sides of a surprise are measured in.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Pods {
+    /// What the model asks for, without headroom.
+    pub(crate) asked: f64,
+    /// What demand would keep busy altogether.
+    pub(crate) full: f64,
+    /// Share that was added to what the window of scale-in holds.
+    pub(crate) headroom: f64,
+}
+
+/// Compares what demand needs at least now with the size that was forecast for now, and keeps what is asked for as the forecast
+/// for the time when a pod asked for now would work. `noise` is what chance alone may add (share).
+///
+/// What the targets leave free, and what the window of scale-in keeps anyway, has met demand without headroom.
+pub(crate) fn learn(memory: &mut Memory, pods: Pods, noise: f64, start: PodStart, now: Timestamp) {
+    compare(memory, finite(pods.full) * (1.0 - noise.clamp(0.0, 1.0)), now);
+    let kept = scale_in::demand_of_window(memory).unwrap_or(0.0) / (1.0 + finite(pods.headroom));
+    forecast(memory, finite(pods.asked).max(kept), start, now);
 }
 
 fn compare(memory: &mut Memory, demand: f64, now: Timestamp) {
@@ -154,5 +169,32 @@ mod tests {
             forecast(&mut memory, 9.0, START, at(second));
         }
         assert!(share(Profile::Latency, &mut memory) > 0.4);
+    }
+
+    /// An hour in which every fifth minute keeps `peak` pods busy and the rest 8; the target asks for 10.
+    fn learned(peak: f64, window: f64) -> f64 {
+        let mut memory = Memory::default();
+        for second in (0..3600).step_by(10) {
+            let full = if (second / 60) % 5 == 0 { peak } else { 8.0 };
+            scale_in::remember(&mut memory, 300.0, window, at(second));
+            let pods = Pods {
+                asked: 10.0,
+                full,
+                headroom: 0.0,
+            };
+            learn(&mut memory, pods, 0.0, START, at(second));
+        }
+        share(Profile::Balanced, &mut memory)
+    }
+
+    #[test]
+    fn what_the_target_leaves_free_is_no_surprise() {
+        assert!(close(learned(10.0, 0.0), 0.0));
+        assert!(close(learned(12.2, 0.0), 0.2));
+    }
+
+    #[test]
+    fn what_the_window_keeps_is_no_surprise() {
+        assert!(close(learned(12.2, 12.2), 0.0));
     }
 }

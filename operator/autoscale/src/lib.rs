@@ -23,6 +23,7 @@ mod latency;
 pub mod memory;
 mod needs;
 mod num;
+mod outside;
 pub mod policy;
 mod queues;
 pub mod record;

@@ -69,9 +69,8 @@ pub(crate) struct KindMemory {
     /// Decayed completions.
     #[serde(serialize_with = "rounded_number")]
     pub(crate) completions: f64,
-    /// Service time seen from the server alone [s]; 0 if never.
-    #[serde(serialize_with = "rounded_number")]
-    pub(crate) outside_service: f64,
+    /// Slot-seconds and ended tasks as the server alone shows them, of images without a report.
+    pub(crate) outside: Outside,
     /// Arrivals counted by workers per arrival counted by the server (eager and sticky tasks).
     #[serde(serialize_with = "rounded_number")]
     pub(crate) ratio: f64,
@@ -84,11 +83,23 @@ impl Default for KindMemory {
         Self {
             busy: 0.0,
             completions: 0.0,
-            outside_service: 0.0,
+            outside: Outside::default(),
             ratio: 1.0,
             slots: 0,
         }
     }
+}
+
+/// What the server alone shows of service times; the quotient is the estimate.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+pub(crate) struct Outside {
+    /// Slot-seconds.
+    #[serde(serialize_with = "rounded_number")]
+    pub(crate) busy: f64,
+    /// Ended tasks.
+    #[serde(serialize_with = "rounded_number")]
+    pub(crate) ended: f64,
 }
 
 /// CPU sums, decayed together, net of idle use.
@@ -163,6 +174,8 @@ pub(crate) struct Transient {
     pub(crate) attempt: Option<Attempt>,
     /// Such scale-outs in a row that did not help.
     pub(crate) failed_attempts: u32,
+    /// Running tasks as the server alone shows them; `None` before the first look.
+    pub(crate) books: [Option<Book>; 4],
     /// Memory of the pods against their busy slots.
     pub(crate) footprint: Sums,
     /// Nothing to do since then.
@@ -180,6 +193,17 @@ pub(crate) struct Transient {
 pub(crate) struct Recent {
     pub(crate) busy: f64,
     pub(crate) completions: f64,
+}
+
+/// The running tasks of one kind, of images without a report.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub(crate) struct Book {
+    /// Running tasks.
+    pub(crate) running: f64,
+    /// Since the book was last known to be right: seconds, slot-seconds, ended tasks.
+    pub(crate) seconds: f64,
+    pub(crate) busy: f64,
+    pub(crate) ended: f64,
 }
 
 /// A scale-out of full workers.
@@ -301,7 +325,10 @@ mod tests {
             kinds: [KindMemory {
                 busy: 1.234_567_89e11,
                 completions: 9.876_543_21e11,
-                outside_service: 1.234_567e-4,
+                outside: Outside {
+                    busy: 1.234_567e-4,
+                    ended: 1.0,
+                },
                 ratio: 9.876_543,
                 slots: u32::MAX,
             }; 4],

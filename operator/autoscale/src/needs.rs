@@ -4,8 +4,8 @@ use crate::arrivals::Rates;
 use crate::demand::{self, Load, Supply};
 use crate::erlang::{self, Objective, Traffic};
 use crate::footprint::Footprint;
-use crate::memory::Memory;
-use crate::num::{PerKind, finite, ratio};
+use crate::memory::{Book, Memory};
+use crate::num::{PerKind, finite, ratio, whole_pods};
 use crate::queues::Queues;
 use crate::simple::{self, SimpleNeed};
 use crate::workers::{ENOUGH, PodStart, Workers};
@@ -13,6 +13,12 @@ use crate::{Policy, Sample, SlotKind, Target};
 
 /// Latency objective that stands in where the target is off: only the drain time hangs on it [s].
 const NO_OBJECTIVE: f64 = 10.0;
+
+/// CPU beyond the target that asks for no further pod (share), from and up to a part of a pod. The target leaves room for it; a
+/// fleet at its limit of slots has none.
+const TOLERANCE: f64 = 0.05;
+const SPARE: f64 = 0.1;
+const HALF: f64 = 0.5;
 
 /// The estimates that a demand is computed from.
 #[derive(Clone, Copy, Debug)]
@@ -90,12 +96,19 @@ pub(crate) enum CpuNeed {
 }
 
 impl CpuNeed {
-    /// Pods, if there is an answer.
+    /// Pods, if there is an answer: with a target of 80 % a twentieth more CPU, up to half a pod's, is not worth one more.
     pub(crate) fn pods(self) -> Option<f64> {
         match self {
-            Self::Modelled { pods, .. } | Self::Measured { pods, .. } => Some(pods),
+            Self::Modelled { pods, .. } | Self::Measured { pods, .. } => {
+                Some(pods - (TOLERANCE * pods - SPARE).clamp(0.0, HALF - SPARE))
+            }
             Self::Unavailable => None,
         }
+    }
+
+    /// The answer in whole pods.
+    pub(crate) fn whole(self) -> u32 {
+        self.pods().map_or(0, whole_pods)
     }
 }
 
@@ -168,6 +181,14 @@ impl Needs {
         self.modelled().fold(0.0, f64::max) / (self.trim.max(1.0) * (1.0 + self.headroom))
     }
 
+    /// Pods that the demand would keep busy altogether: fewer cannot carry it, however long a task may wait. `share` is the CPU target.
+    pub(crate) fn full(&self, share: f64) -> f64 {
+        let slots = self.kinds.iter().map(|kind| ratio(kind.demand, kind.per_pod));
+        let margins = self.trim.max(1.0) * (1.0 + self.headroom);
+        let cpu = share * self.cpu.and_then(CpuNeed::pods).unwrap_or(0.0) / margins;
+        slots.fold(cpu, f64::max)
+    }
+
     /// The kind that the latency target hangs on.
     pub(crate) fn leading(&self) -> Option<&KindNeed> {
         self.kinds.iter().reduce(|a, b| if b.pods() > a.pods() { b } else { a })
@@ -184,11 +205,11 @@ impl Needs {
         ];
         let asked = others.into_iter().filter_map(|(target, pods)| Some((target, pods?)));
         if let Some((target, pods)) = asked.reduce(|a, b| if b.1 > a.1 { b } else { a })
-            && crate::num::whole_pods(pods) > crate::num::whole_pods(latency.max(cpu))
+            && whole_pods(pods) > whole_pods(latency.max(cpu))
         {
             return target;
         }
-        let tie = crate::num::whole_pods(latency) == crate::num::whole_pods(cpu);
+        let tie = whole_pods(latency) == whole_pods(cpu);
         let limited = self.leading().is_some_and(|kind| kind.cpu_limited);
         if (tie && limited && cpu >= 0.0) || (!(tie && limited) && cpu > latency) {
             Target::CpuUtilization
@@ -209,8 +230,8 @@ pub(crate) fn estimates(policy: &Policy, memory: &Memory, sample: &Sample) -> Es
         let known = memory.kinds[k];
         service[k] = if known.completions >= ENOUGH {
             ratio(known.busy, known.completions)
-        } else if !memory.reports && known.outside_service > 0.0 {
-            known.outside_service
+        } else if !memory.reports {
+            crate::outside::service(policy, memory, k)
         } else {
             // The prior weighs as much as one task; tasks that run long without an end raise the estimate.
             (prior + finite(known.busy)) / (1.0 + finite(known.completions))
@@ -243,9 +264,6 @@ pub(crate) fn estimates(policy: &Policy, memory: &Memory, sample: &Sample) -> Es
     }
 }
 
-/// A rate that the server's mean over 30 s can hardly show [tasks/s].
-const RARE: f64 = 0.03;
-
 /// What a pod that does not report is taken for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Missing {
@@ -269,6 +287,8 @@ pub(crate) struct Observed<'a> {
     pub(crate) trim: f64,
     /// Pods of this fleet report; where one does not, that is a gap.
     pub(crate) reports: bool,
+    /// Running tasks of images without a report.
+    pub(crate) books: [Option<Book>; 4],
     /// Mean CPU use by the metrics API, of pods that do not report their own.
     pub(crate) outside_cpu: Option<f64>,
     /// What pods hold in memory, if known.
@@ -280,20 +300,13 @@ pub(crate) struct Observed<'a> {
 /// Computes what the targets ask for.
 pub(crate) fn needs(observed: &Observed<'_>, missing: Missing) -> Needs {
     let Observed {
-        policy,
-        start,
-        headroom,
-        trim,
-        ..
+        policy, headroom, trim, ..
     } = observed;
     let objective = policy.schedule_to_start.map(|target| Objective {
         seconds: finite(target.seconds).max(0.001),
         late: (1.0 - finite(target.percentile) / 100.0).clamp(1e-4, 0.5),
     });
-    let drain = demand::drain_time(
-        objective.map_or(NO_OBJECTIVE, |objective| objective.seconds),
-        start.median,
-    );
+    let drain = demand::drain_time(objective.map_or(NO_OBJECTIVE, |objective| objective.seconds));
     let kinds: Vec<KindNeed> = SlotKind::ALL
         .into_iter()
         .filter_map(|kind| kind_need(observed, kind, objective, drain, missing))
@@ -349,7 +362,9 @@ fn kind_need(
     };
     let per_pod = slots.min(speed);
     // Below half the pods the reports say too little: the steady state of the arrivals stands in for what runs.
-    let running = if workers.coverage() < 0.5 {
+    let running = if let Some(book) = observed.books[k].filter(|_| !reports) {
+        book.running
+    } else if workers.coverage() < 0.5 {
         arrivals * service
     } else {
         workers.used[k]
@@ -383,7 +398,11 @@ fn kind_need(
     };
     let waits = objective.filter(|_| queues.present[k]);
     let slots_needed = erlang::slots(traffic, waits);
-    let lasting = demand.min((rates.level[k] * service).max(running + full)) * (1.0 + headroom);
+    // What lasts is what arrives or runs, as far as it is there already: nothing is looked ahead at.
+    let lasting = demand
+        .min((rates.level[k] * service).max(running + full))
+        .min(load.tasks + rates.level[k] * drain)
+        * (1.0 + headroom);
     let lasting_slots = erlang::slots(
         Traffic {
             busy: lasting,
@@ -464,35 +483,15 @@ fn memory_need(observed: &Observed<'_>, kinds: &[KindNeed], share: f64) -> Optio
     })
 }
 
-/// Learns service times from the server alone, for images without a report: full pods show their throughput, others at
-/// least that they are no slower.
-pub(crate) fn learn_from_outside(
-    policy: &Policy,
-    memory: &mut Memory,
-    queues: &Queues,
-    workers: &Workers,
-    slots: &PerKind,
-) {
-    if memory.reports || workers.ready == 0 || queues.gap.is_some() {
-        return;
-    }
-    for (k, slots) in slots.iter().enumerate() {
-        let full = queues.backlog[k] > 0.0 && queues.age[k] > 1.0;
-        let dispatched = queues.dispatched[k];
-        if dispatched < RARE && !full {
-            continue;
-        }
-        // Full pods that take no task for the length of the mean are at least this slow.
-        let bound = slots * f64::from(workers.ready) / dispatched.max(RARE);
-        let known = &mut memory.kinds[k].outside_service;
-        if full {
-            *known = if *known > 0.0 {
-                *known + 0.1 * (bound - *known)
-            } else {
-                bound
-            };
-        } else if *known > 0.0 || bound < policy.prior.service_seconds {
-            *known = if *known > 0.0 { known.min(bound) } else { bound };
-        }
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_twentieth_more_cpu_than_the_target_asks_for_no_pod() {
+        let whole = |pods| CpuNeed::Modelled { cores: 1.0, pods }.whole();
+        assert_eq!([0.0, 1.1, 2.09, 2.11].map(whole), [0, 1, 2, 3], "a tenth of a pod");
+        assert_eq!([4.2, 4.22, 10.45, 10.55].map(whole), [4, 5, 10, 11], "a twentieth");
+        assert_eq!([100.45, 100.55].map(whole), [100, 101], "half a pod");
     }
 }

@@ -75,7 +75,7 @@ pub struct ScaleDownBehavior {
     pub stabilization_window: SignedDuration,
     /// Which rule wins.
     pub select_policy: SelectPolicy,
-    /// Rates; empty keeps the law's own (a quarter of the fleet every 30 s).
+    /// Rates; empty keeps the law's own (15 % of the fleet every 30 s).
     pub policies: Vec<ScalingRule>,
 }
 

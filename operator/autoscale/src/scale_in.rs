@@ -4,7 +4,7 @@
 use jiff::{SignedDuration, Timestamp};
 
 use crate::memory::{Memory, Step};
-use crate::num::{ceil, elapsed, quantile, seconds};
+use crate::num::{ceil, elapsed, quantile, seconds, whole_pods};
 use crate::queues::Queues;
 use crate::workers::{PodStart, Workers};
 use crate::{Policy, RuleKind, ScaleDownBehavior, ScalingRule, SelectPolicy};
@@ -16,6 +16,8 @@ const SLICES: f64 = 120.0;
 /// Time between steps [s]: by the law's own rate, and by the owner's.
 const OWN_STEP: f64 = 30.0;
 const RULED_STEP: f64 = 15.0;
+/// Largest step by the law's own rate (share of the fleet).
+const OWN_SHARE: f64 = 0.15;
 
 /// Length of the window [s]: the law's own spans three slow pod starts; the owner's at least one, since what a shorter
 /// window takes away could not be back in time.
@@ -44,11 +46,17 @@ pub(crate) fn remember(memory: &mut Memory, window: f64, raw: f64, now: Timestam
     }
 }
 
-/// The size below which demand was for 95 % of the window, and a little more.
-pub(crate) fn floor_of_demand(memory: &Memory) -> Option<u32> {
+/// The size that 95 % of the window asked for, or less. Where CPU leads (`by_cpu`), growth waits for more than chance; elsewhere a
+/// fifth of a pod keeps the size from going to and fro.
+pub(crate) fn floor_of_demand(memory: &Memory, by_cpu: bool) -> Option<u32> {
+    demand_of_window(memory).map(|raw| if by_cpu { whole_pods(raw) } else { ceil(raw + 0.2) })
+}
+
+/// The demand that 95 % of the window stayed below [pods].
+pub(crate) fn demand_of_window(memory: &Memory) -> Option<f64> {
     let mut demands: Vec<f64> = memory.transient.window.iter().map(|(_, raw)| *raw).collect();
     demands.sort_by(f64::total_cmp);
-    quantile(&demands, 0.95).map(|raw| ceil(raw + 0.2))
+    quantile(&demands, 0.95)
 }
 
 /// The smallest size that holds what runs now, with pods that do not report taken for full.
@@ -158,7 +166,7 @@ pub(crate) fn forbidden(
 
 /// The smallest size that the rates of scale-in allow now.
 pub(crate) fn lowest_by_rate(policy: &Policy, memory: &Memory, current: u32, now: Timestamp) -> u32 {
-    let own = current.saturating_sub((current / 4).max(1));
+    let own = current.saturating_sub(libm::floor(f64::from(current) * OWN_SHARE).max(1.0) as u32);
     let Some(ScaleDownBehavior {
         stabilization_window: _,
         select_policy,
@@ -224,10 +232,10 @@ mod tests {
     }
 
     #[test]
-    fn the_laws_own_step_is_a_quarter_and_at_least_one_pod() {
+    fn the_laws_own_step_is_15_percent_and_at_least_one_pod() {
         let policy = Policy::new(0, 100).expect("valid");
         let lowest = |current| lowest_by_rate(&policy, &Memory::default(), current, at(0));
-        assert_eq!([1, 2, 4, 8, 41].map(lowest), [0, 1, 3, 6, 31]);
+        assert_eq!([1, 2, 4, 8, 41].map(lowest), [0, 1, 3, 7, 35]);
     }
 
     #[test]
@@ -265,9 +273,9 @@ mod tests {
             "{}",
             memory.transient.window.len()
         );
-        assert_eq!(floor_of_demand(&memory), Some(3));
+        assert_eq!(floor_of_demand(&memory, false), Some(3));
         remember(&mut memory, 300.0, 50.0, at(601));
-        assert_eq!(floor_of_demand(&memory), Some(3), "one spike is within the 5 %");
+        assert_eq!(floor_of_demand(&memory, false), Some(3), "one spike is within the 5 %");
     }
 
     #[test]
