@@ -59,7 +59,7 @@ pub fn manifest_of(name: &str, namespace: &str, queue: &str, change: &Value) -> 
 
 /// The fleet in a folder of this source tree (`fleet.yaml`), under another name and on a queue of its own.
 fn manifest_in(folder: &str, name: &str, namespace: &str, queue: &str, change: &Value) -> Result<(Value, String)> {
-    let path = operator::source_tree().join(folder).join("fleet.yaml");
+    let path = crate::image::catalog::source_tree().join(folder).join("fleet.yaml");
     let address = FleetManifest::read(&path)?.address;
     let text = std::fs::read_to_string(path)?;
     let mut fleet = manifest::parse(&text)?

@@ -12,7 +12,7 @@ use anyhow::{Context as _, Result, ensure};
 use rustix::process::{Pid, Signal, kill_process_group};
 use tokio::process::Command;
 
-use crate::{cluster::Layout, fleet::operator, image::catalog};
+use crate::{cluster::Layout, image::catalog};
 
 /// How a shell is set up.
 #[derive(Debug, Clone, Copy)]
@@ -80,7 +80,7 @@ pub async fn shell(
 /// A clone of what is committed, in place of what is at `to`. Files that are not changed are as old as their originals, so that a shared
 /// build folder serves both.
 pub async fn clone(to: &Path) -> Result<PathBuf> {
-    let source = fs::canonicalize(operator::source_tree())?;
+    let source = fs::canonicalize(catalog::source_tree())?;
     if to.exists() {
         fs::remove_dir_all(to)?;
     }

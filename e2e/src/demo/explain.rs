@@ -5,7 +5,7 @@ use std::process::Stdio;
 use anyhow::{Context as _, Result, ensure};
 use tokio::process::Command;
 
-use crate::fleet::{Fleet, operator};
+use crate::{fleet::Fleet, image::catalog};
 
 /// What `kubectl temporal-worker explain` prints of the fleet.
 pub(super) async fn explain(fleet: &Fleet) -> Result<String> {
@@ -13,7 +13,7 @@ pub(super) async fn explain(fleet: &Fleet) -> Result<String> {
     let output = Command::new(cargo)
         .args(["run", "-q", "--bin", "kubectl-temporal_worker", "--"])
         .args(["explain", &fleet.name, "-n", &fleet.namespace])
-        .current_dir(operator::source_tree())
+        .current_dir(catalog::source_tree())
         .env("KUBECONFIG", fleet.access.kubeconfig())
         .stdin(Stdio::null())
         .kill_on_drop(true)

@@ -36,7 +36,7 @@ pub async fn run(args: Args) -> Result<Verdict> {
     let manifests = args
         .manifests
         .clone()
-        .unwrap_or_else(|| operator::source_tree().join("examples/demo"));
+        .unwrap_or_else(|| crate::image::catalog::source_tree().join("examples/demo"));
     let manifest = FleetManifest::read(&manifests)?;
     if args.no_install {
         say("using the operator that is installed");
@@ -115,7 +115,7 @@ pub async fn run(args: Args) -> Result<Verdict> {
     let output = args
         .output
         .clone()
-        .unwrap_or_else(|| operator::source_tree().join("target/demo"));
+        .unwrap_or_else(|| crate::image::catalog::source_tree().join("target/demo"));
     summary::write(&output, &record, &verdict).with_context(|| format!("failed to write {}", shown(&output)))?;
     println!("{}", summary::text(&record, &verdict));
     println!("  written to {}", shown(&output.join("summary.json")));

@@ -1,7 +1,5 @@
 //! The operator as an installation: by real Helm from the chart, and its metrics through the API server.
 
-use std::path::{Path, PathBuf};
-
 use k8s_openapi::api::core::v1::{Node, Pod};
 use kube::{
     Api,
@@ -13,6 +11,7 @@ use super::{
     error::{Error, Result},
     metrics::Scrape,
 };
+use crate::image::catalog::source_tree;
 
 /// Kubernetes namespace of the operator.
 pub const NAMESPACE: &str = "temporal-fleet-system";
@@ -47,12 +46,6 @@ impl Default for OperatorImage {
             pull_policy: "Never".to_owned(),
         }
     }
-}
-
-/// The root of this source tree: charts and examples lie there.
-pub fn source_tree() -> PathBuf {
-    let package = Path::new(env!("CARGO_MANIFEST_DIR"));
-    package.parent().unwrap_or(package).to_owned()
 }
 
 /// Installs or upgrades the operator from the chart and waits until it is ready. `sets` are more `key=value` settings.

@@ -85,16 +85,19 @@ pub fn sample_worker(target: &Path) -> Result<Image, Error> {
 
 /// The folder of cargo's output: `CARGO_TARGET_DIR`, or `target` of this workspace.
 pub fn target_dir() -> PathBuf {
-    std::env::var_os("CARGO_TARGET_DIR").map_or_else(
-        || Path::new(env!("CARGO_MANIFEST_DIR")).join("../target"),
-        PathBuf::from,
-    )
+    std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| source_tree().join("target"), PathBuf::from)
 }
 
-/// The root of this workspace: examples lie there.
-pub(crate) fn source_tree() -> PathBuf {
-    let package = Path::new(env!("CARGO_MANIFEST_DIR"));
-    package.parent().unwrap_or(package).to_owned()
+/// The root of this source tree: charts and examples lie there.
+///
+/// By what cargo says as it runs the program, if it does: clones may share a build directory, and then one runs what was compiled
+/// in another.
+pub fn source_tree() -> PathBuf {
+    let package = std::env::var_os("CARGO_MANIFEST_DIR")
+        .map(PathBuf::from)
+        .filter(|package| package.ends_with("e2e"))
+        .unwrap_or_else(|| PathBuf::from(env!("CARGO_MANIFEST_DIR")));
+    package.parent().unwrap_or(&package).to_owned()
 }
 
 /// Builds the static binaries of operator and sample worker with cargo: one profile and one call, so that what both need is
@@ -122,7 +125,7 @@ fn build(what: &str) -> Result<(), Error> {
     let args =
         format!("build --profile image --target x86_64-unknown-linux-musl -p fleet-operator -p fleet-worker {what}");
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let workspace = source_tree();
     let mut command = Command::new(cargo);
     for name in crate_variables() {
         command.env_remove(name);

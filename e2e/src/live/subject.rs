@@ -199,7 +199,7 @@ mod tests {
     use std::collections::BTreeSet;
 
     use super::*;
-    use crate::{fleet::operator::source_tree, live::scenario::Name};
+    use crate::{image::catalog::source_tree, live::scenario::Name};
 
     fn place() -> Place {
         Place {

@@ -172,7 +172,7 @@ async fn the_operator_tells_about_its_fleets() -> Result<()> {
             }
         })
         .await?;
-    let page = std::fs::read_to_string(operator::source_tree().join("docs/reference/metrics.md"))?;
+    let page = std::fs::read_to_string(fleet_e2e::image::catalog::source_tree().join("docs/reference/metrics.md"))?;
     let (promised, shape) = (documented(&page), operator::scrape(&bed.access).await?.shape());
     for (name, labels) in &shape {
         assert_eq!(
