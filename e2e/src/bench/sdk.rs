@@ -38,7 +38,7 @@ const SIDES: [&str; 4] = ["split", "combined", "bare", "exporting"];
 
 /// All rounds.
 pub(super) async fn measure(args: &Args) -> Result<Vec<Row>> {
-    let mut rounds: Vec<[Measured; 4]> = Vec::new();
+    let mut rounds: Vec<Round> = Vec::new();
     for index in 0..args.pairs {
         // Whoever comes later may meet a warmer machine: they take turns.
         let mut round = [None, None, None, None];
@@ -64,95 +64,82 @@ pub(super) async fn measure(args: &Args) -> Result<Vec<Row>> {
         );
         rounds.push([split, combined, bare, exporting]);
     }
-    let of = |value: fn(&[Measured; 4]) -> f64| rounds.iter().map(value).collect::<Vec<f64>>();
+    let mut rows = ratios(&rounds)?;
+    rows.extend(figures(&rounds)?);
+    Ok(rows)
+}
+
+/// One measurement of each side.
+type Round = [Measured; 4];
+
+/// One side against another, round by round.
+fn ratios(rounds: &[Round]) -> Result<Vec<Row>> {
+    let cpu = |one: usize, other: usize| {
+        let ratio = |round: &Round| round[one].cpu_per_task() / round[other].cpu_per_task();
+        rounds.iter().map(ratio).collect()
+    };
+    let slower = |one: usize, other: usize| {
+        let difference = |round: &Round| round[one].p99_ms - round[other].p99_ms;
+        rounds.iter().map(difference).collect()
+    };
     let threads = rounds.last().map(|sides| {
-        let threads: Vec<_> = sides.iter().map(|side| &side.cpu_ms_of_threads).collect();
-        let by_side: serde_json::Map<_, _> = SIDES
-            .into_iter()
-            .map(str::to_owned)
-            .zip(threads.into_iter().cloned())
-            .collect();
+        let used = sides.iter().map(|side| side.cpu_ms_of_threads.clone());
+        let by_side: serde_json::Map<_, _> = SIDES.into_iter().map(str::to_owned).zip(used).collect();
         json!({"cpu_ms_of_threads": by_side})
     });
+    let [two, one, bare, exporting] = [0, 1, 2, 3];
     Ok(vec![
-        Row::new(
-            "CPU per task, two SDK Workers a queue / bare SDK",
-            "x",
-            of(|[split, _, bare, _]| split.cpu_per_task() / bare.cpu_per_task()),
-        )?
-        .with_bar(Bar::AtMost(1.05))
-        .with_detail(threads.unwrap_or_default()),
-        Row::new(
-            "CPU per task, combined / bare SDK",
-            "x",
-            of(|[_, combined, bare, _]| combined.cpu_per_task() / bare.cpu_per_task()),
-        )?
-        .with_bar(Bar::AtMost(1.05)),
+        Row::new("CPU per task, two SDK Workers a queue / bare SDK", "x", cpu(two, bare))?
+            .with_bar(Bar::AtMost(1.05))
+            .with_detail(threads.unwrap_or_default()),
+        Row::new("CPU per task, combined / bare SDK", "x", cpu(one, bare))?.with_bar(Bar::AtMost(1.05)),
         Row::new(
             "CPU per task, two SDK Workers a queue / bare SDK that exports its metrics",
             "x",
-            of(|[split, _, _, exporting]| split.cpu_per_task() / exporting.cpu_per_task()),
+            cpu(two, exporting),
         )?,
         Row::new(
             "CPU per task, combined / bare SDK that exports its metrics",
             "x",
-            of(|[_, combined, _, exporting]| combined.cpu_per_task() / exporting.cpu_per_task()),
+            cpu(one, exporting),
         )?,
         Row::new(
             "p99 of a workflow (3 tasks), two SDK Workers − bare SDK",
             "ms",
-            of(|[split, _, bare, _]| split.p99_ms - bare.p99_ms),
+            slower(two, bare),
         )?
         .with_bar(Bar::AtMost(5.0)),
         Row::new(
             "p99 of a workflow (3 tasks), combined − bare SDK",
             "ms",
-            of(|[_, combined, bare, _]| combined.p99_ms - bare.p99_ms),
+            slower(one, bare),
         )?
         .with_bar(Bar::AtMost(5.0)),
-        Row::new(
-            "CPU per task, two SDK Workers, with the frontend",
-            "µs",
-            of(|[split, ..]| split.cpu_per_task()),
-        )?,
-        Row::new(
-            "CPU per task, combined, with the frontend",
-            "µs",
-            of(|[_, combined, ..]| combined.cpu_per_task()),
-        )?,
-        Row::new(
-            "CPU per task, bare SDK, with the frontend",
-            "µs",
-            of(|[_, _, bare, _]| bare.cpu_per_task()),
-        )?,
-        Row::new(
-            "CPU per task, bare SDK that exports its metrics, with the frontend",
-            "µs",
-            of(|[_, _, _, exporting]| exporting.cpu_per_task()),
-        )?,
-        Row::new(
-            "p50 of a workflow, two SDK Workers",
-            "ms",
-            of(|[split, ..]| split.p50_ms),
-        )?,
-        Row::new(
-            "p50 of a workflow, combined",
-            "ms",
-            of(|[_, combined, ..]| combined.p50_ms),
-        )?,
-        Row::new("p50 of a workflow, bare SDK", "ms", of(|[_, _, bare, _]| bare.p50_ms))?,
-        Row::new(
-            "p99 of a workflow, two SDK Workers",
-            "ms",
-            of(|[split, ..]| split.p99_ms),
-        )?,
-        Row::new(
-            "p99 of a workflow, combined",
-            "ms",
-            of(|[_, combined, ..]| combined.p99_ms),
-        )?,
-        Row::new("p99 of a workflow, bare SDK", "ms", of(|[_, _, bare, _]| bare.p99_ms))?,
     ])
+}
+
+/// What each side showed by itself.
+fn figures(rounds: &[Round]) -> Result<Vec<Row>> {
+    let names = [
+        "two SDK Workers",
+        "combined",
+        "bare SDK",
+        "bare SDK that exports its metrics",
+    ];
+    let mut rows = Vec::new();
+    for (index, name) in names.into_iter().enumerate() {
+        let of = |value: fn(&Measured) -> f64| rounds.iter().map(|round| value(&round[index])).collect();
+        rows.extend([
+            Row::new(
+                format!("CPU per task, {name}, with the frontend"),
+                "µs",
+                of(Measured::cpu_per_task),
+            )?,
+            Row::new(format!("p50 of a workflow, {name}"), "ms", of(|side| side.p50_ms))?,
+            Row::new(format!("p99 of a workflow, {name}"), "ms", of(|side| side.p99_ms))?,
+        ]);
+    }
+    Ok(rows)
 }
 
 async fn side(name: &str, args: &Args) -> Result<Measured> {

@@ -62,10 +62,9 @@ impl Plan {
 impl Drive {
     /// A frontend that tells when a workflow ends.
     pub(crate) fn new() -> (Self, Customise) {
-        let frontend = Arc::new(Frontend {
-            at_once: true,
-            ..Frontend::default()
-        });
+        let mut frontend = Frontend::default();
+        frontend.at_once = true;
+        let frontend = Arc::new(frontend);
         let plain = frontend.customise();
         let (tell, ended) = channel();
         let customise = move |options: &mut ConnectionOptions| {

@@ -118,7 +118,7 @@ mod tests {
     #[test]
     fn what_is_no_text_does_not_make_the_end_longer() {
         let stderr = Stderr::default();
-        futures::executor::block_on(stderr.read(1, [0xff; 20_000].as_slice()));
+        futures::executor::block_on(stderr.read(1, vec![0xff; 20_000].as_slice()));
         let tail = stderr.tail();
         assert!(tail.len() <= TAIL && tail.len() > TAIL - 8, "{}", tail.len());
     }
