@@ -286,5 +286,6 @@ impl Fleet {
 
 /// Whether the API server says that there is no such object, or no such kind.
 pub fn is_absent(error: &kube::Error) -> bool {
-    matches!(error, kube::Error::Api(status) if status.is_not_found())
+    // Where the kind itself is absent the answer is plain text: no reason, the code alone.
+    matches!(error, kube::Error::Api(status) if status.code == 404)
 }

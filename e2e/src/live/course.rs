@@ -118,6 +118,7 @@ mod tests {
         let record = Record {
             scaler: Scaler::Keda,
             scenario: Name::Burst,
+            beside: vec![],
             seed: 1,
             machine: String::new(),
             began: at(0),

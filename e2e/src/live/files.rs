@@ -107,6 +107,7 @@ mod tests {
         let record = Record {
             scaler: Scaler::Keda,
             scenario: Name::Burst,
+            beside: vec![],
             seed: 3,
             machine: "2 x CPU".to_owned(),
             began: Timestamp::UNIX_EPOCH,

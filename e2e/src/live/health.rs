@@ -21,8 +21,9 @@ const LINE: Duration = Duration::from_secs(30);
 const ASK: Duration = Duration::from_secs(5);
 /// Longest wait for Temporal's answer.
 const PATIENCE: Duration = Duration::from_secs(4);
-/// Beyond this share of the CPUs taken by the hypervisor the machine counts as disturbed.
-pub(super) const MOST_STEAL: f64 = 0.05;
+/// Beyond this share of the CPUs taken by the hypervisor the machine counts as disturbed. Below it a task that runs takes at most a quarter
+/// longer, and the objective is one of seconds: with 10 % taken Temporal answered as soon as with none.
+pub(super) const MOST_STEAL: f64 = 0.20;
 /// … and below this share left idle, …
 pub(super) const LEAST_IDLE: f64 = 0.03;
 /// … and beyond so many seconds to a call that does no work.
@@ -214,7 +215,7 @@ mod tests {
             disturbance(&health)
         };
         assert_eq!(disturbance(&fine()), None);
-        assert_eq!(changed(|health| health.steal = Some(0.06)), Some("steal"));
+        assert_eq!(changed(|health| health.steal = Some(0.21)), Some("steal"));
         assert_eq!(changed(|health| health.idle = Some(0.0)), Some("no idle CPU"));
         assert_eq!(changed(|health| health.answer_seconds = Some(1.5)), Some("slow answer"));
         assert_eq!(changed(|health| health.answer_seconds = None), Some("no answer"));
@@ -231,6 +232,7 @@ mod tests {
         let record = Record {
             scaler: Scaler::Ours,
             scenario: Name::Step,
+            beside: vec![],
             seed: 1,
             machine: String::new(),
             began: Timestamp::UNIX_EPOCH,

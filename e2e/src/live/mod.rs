@@ -12,6 +12,7 @@ mod keda;
 mod plot;
 mod prediction;
 pub mod record;
+mod remarks;
 mod report;
 mod run;
 pub mod scenario;

@@ -45,6 +45,8 @@ pub struct Record {
     pub scaler: Scaler,
     /// Under which load.
     pub scenario: Name,
+    /// Which others ran at the same time, each with workers of its own.
+    pub beside: Vec<Name>,
     /// Seed of the arrivals.
     pub seed: u64,
     /// The machine, and the commit that ran.

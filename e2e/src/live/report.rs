@@ -1,7 +1,7 @@
 //! Tables, JSON and pictures of all runs that were kept. Pure but for reading and writing the files.
 //!
-//! Runs of one scenario belong together only if they had the same load: the same seed and length. Of others the newest decide, the rest
-//! is named and left out.
+//! Runs of one scenario belong together only if they had the same load: the same seed, length and neighbours. Of others the newest
+//! decide, the rest is named and left out.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -16,6 +16,7 @@ use super::{
     plot::{Curve, picture},
     prediction::{self, Prediction},
     record::Record,
+    remarks::remarks,
     scenario::{Name, Scenario},
     score::{Reaction, Score, score},
     trace,
@@ -26,6 +27,8 @@ use crate::load::stats::quantile;
 struct Run<'a> {
     record: &'a Record,
     score: Score,
+    /// The score of all minutes, the disturbed ones too: what the simulator is compared with, as it knows no minutes left out.
+    whole: Score,
     disturbed: BTreeMap<u32, &'static str>,
     predicted: Option<Prediction>,
 }
@@ -89,13 +92,18 @@ fn grouped(records: &[Record], predictions: impl Fn(Name) -> Option<Value>) -> (
         let Some(newest) = of_scenario.iter().copied().max_by_key(|record| record.began) else {
             continue;
         };
-        let same_load = |record: &Record| record.seed == newest.seed && (record.seconds - newest.seconds).abs() < 1.0;
+        let same_load = |record: &Record| {
+            record.seed == newest.seed
+                && record.beside == newest.beside
+                && (record.seconds - newest.seconds).abs() < 1.0
+        };
         for record in of_scenario.iter().filter(|record| !same_load(record)) {
             left_out.push(format!(
-                "{name}, {}: another load than the newest run of the scenario (seed {}, {:.0} min)",
+                "{name}, {}: another load than the newest run of the scenario (seed {}, {:.0} min, beside {} others)",
                 record.scaler,
                 record.seed,
-                record.seconds / 60.0
+                record.seconds / 60.0,
+                record.beside.len()
             ));
         }
         of_scenario.retain(|record| same_load(record));
@@ -109,6 +117,7 @@ fn grouped(records: &[Record], predictions: impl Fn(Name) -> Option<Value>) -> (
             .map(|record| Run {
                 record,
                 score: score(record, &dropped),
+                whole: score(record, &BTreeSet::new()),
                 disturbed: disturbed_minutes(record),
                 predicted: predicted.as_ref().and_then(|file| prediction::of(file, record.scaler)),
             })
@@ -135,6 +144,7 @@ fn to_json(groups: &[Group], left_out: &[String]) -> Value {
                     "began": run.record.began,
                     "disturbed_minutes": run.disturbed,
                     "score": run.score,
+                    "whole": run.whole,
                     "predicted": run.predicted,
                     "course": course(run.record),
                 });
@@ -164,6 +174,10 @@ fn markdown(groups: &[Group], left_out: &[String]) -> String {
         for run in &group.runs {
             text.push_str(&row(group.scenario.name, run));
         }
+    }
+    for group in groups {
+        let records: Vec<&Record> = group.runs.iter().map(|run| run.record).collect();
+        text.push_str(&remarks(group.scenario.name, &records));
     }
     text.push_str("\n## Minutes left out\n\nDisturbed for one scaler, left out for all of the scenario.\n\n");
     text.push_str("| scenario | of minutes | left out | because of |\n|---|---:|---:|---|\n");
@@ -210,6 +224,7 @@ fn row(name: Name, run: &Run) -> String {
     let Run {
         record,
         score,
+        whole: _,
         disturbed: _,
         predicted: _,
     } = run;
@@ -273,7 +288,7 @@ fn predictions(groups: &[Group]) -> String {
                 pod_seconds,
                 killed_tasks,
                 ..
-            } = &run.score;
+            } = &run.whole;
             rows.push_str(&format!(
                 "| {} | {} | {:.0} / {:.0} | {:.0} / {pod_seconds:.0} | {:+.0} % | {:.1} / {} | {:.1} / {killed_tasks} |\n",
                 group.scenario.name,
@@ -292,7 +307,7 @@ fn predictions(groups: &[Group]) -> String {
         return String::new();
     }
     format!(
-        "\n## The simulator on the recorded load\n\nSimulated / live. The simulator knows no minutes left out: compare where there are none.\n\n\
+        "\n## The simulator on the recorded load\n\nSimulated / live, of the whole run: the minutes left out above are in it.\n\n\
          | scenario | scaler | violated s | pod-s | error of pod-s | p99 s | killed |\n|---|---|---:|---:|---:|---:|---:|\n{rows}"
     )
 }
@@ -316,6 +331,7 @@ mod tests {
         Record {
             scaler,
             scenario: Name::Step,
+            beside: vec![],
             seed,
             machine: "2 x CPU".to_owned(),
             began: at(began),
@@ -354,6 +370,14 @@ mod tests {
                 .iter()
                 .any(|line| line.contains("ours") && line.contains("3 min"))
         );
+    }
+
+    #[test]
+    fn alone_and_beside_another_is_not_the_same_load() {
+        let mut beside = record(Scaler::Keda, 1, 0);
+        beside.beside = vec![Name::Trickle];
+        let records = [beside, record(Scaler::Ours, 1, 0)];
+        assert_eq!(grouped(&records, |_| None).1.len(), 1);
     }
 
     #[test]

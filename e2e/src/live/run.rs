@@ -1,8 +1,9 @@
-//! Plays the runs, one after another, and keeps what was seen of each.
+//! Plays the runs, one scaler after another, and keeps what was seen of each.
 
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail, ensure};
+use futures::future::{join_all, try_join_all};
 use tokio::{
     sync::watch,
     time::{Instant, sleep_until},
@@ -14,7 +15,7 @@ use super::{
     health::HealthWatch,
     record::Record,
     report,
-    scenario::Scenario,
+    scenario::{Name, Scenario},
     stand::{self, Stand},
     watch::SampleWatch,
 };
@@ -53,22 +54,34 @@ async fn play_all(args: &Args, files: &Files) -> Result<()> {
     );
     // Of a comparison that ended without taking down what it had set up.
     for scaler in Scaler::ALL {
-        stand::clear_leftovers(&access, scaler).await?;
+        stand::clear(&access, scaler).await?;
     }
     let machine = Machine::read()?.to_string();
     let scenarios: Vec<Scenario> = args.scenarios.iter().map(|name| Scenario::named(*name)).collect();
-    let minutes: u64 = scenarios.iter().map(|scenario| length(args, scenario)).sum();
+    let at_once = if args.side_by_side { scenarios.len() } else { 1 };
+    let rounds: Vec<&[Scenario]> = scenarios.chunks(at_once.max(1)).collect();
+    let minutes: u64 = rounds.iter().map(|round| longest(args, round)).sum();
     eprintln!(
         "{} runs, about {} min and some minutes for each change of scaler",
         scenarios.len() * args.scalers.len(),
         minutes * args.scalers.len() as u64
     );
-    for scenario in &scenarios {
+    for round in rounds {
         for scaler in &args.scalers {
-            let record = one(&access, args, *scaler, scenario, &machine, interrupt.clone()).await?;
-            files.keep(&record)?;
-            // After each run: a comparison that is stopped leaves what it has.
+            let runs = together(&access, args, *scaler, round, interrupt.clone()).await?;
+            let mut failure = Ok(());
+            for run in runs {
+                match run {
+                    Ok(mut record) => {
+                        machine.clone_into(&mut record.machine);
+                        files.keep(&record)?;
+                    }
+                    Err(error) => failure = Err(error),
+                }
+            }
+            // After each round: a comparison that is stopped leaves what it has.
             report::write_all(files)?;
+            failure?;
         }
     }
     Ok(())
@@ -90,37 +103,58 @@ fn length(args: &Args, scenario: &Scenario) -> u64 {
     args.minutes.unwrap_or(scenario.minutes)
 }
 
-async fn one(
+fn longest(args: &Args, scenarios: &[Scenario]) -> u64 {
+    scenarios
+        .iter()
+        .map(|scenario| length(args, scenario))
+        .max()
+        .unwrap_or(0)
+}
+
+/// A scaler under scenarios that begin together; one that fails leaves the others their results.
+async fn together(
     access: &Access,
     args: &Args,
     scaler: Scaler,
-    scenario: &Scenario,
-    machine: &str,
+    scenarios: &[Scenario],
     interrupt: watch::Receiver<bool>,
-) -> Result<Record> {
-    let name = format!("{}, {scaler}", scenario.name);
-    eprintln!("{name}: setting up");
-    let stand = match Stand::up(access, scaler, scenario).await {
-        Ok(stand) => stand,
+) -> Result<Vec<Result<Record>>> {
+    let name = |scenario: &Scenario| format!("{}, {scaler}", scenario.name);
+    eprintln!("{scaler}: setting up");
+    let set_up = async {
+        stand::install(access, scaler).await?;
+        let stands = scenarios.iter().map(async |scenario| {
+            let stand = Stand::up(access, scaler, scenario).await;
+            stand.with_context(|| format!("{}: failed to set up", name(scenario)))
+        });
+        try_join_all(stands).await
+    };
+    let stands = match set_up.await {
+        Ok(stands) => stands,
         Err(error) => {
-            if let Err(left) = stand::clear_leftovers(access, scaler).await {
+            if let Err(left) = stand::clear(access, scaler).await {
                 tracing::warn!(
                     error = format!("{left:#}"),
                     "something of the stand is left in the cluster"
                 );
             }
-            return Err(error).with_context(|| format!("{name}: failed to set up"));
+            return Err(error);
         }
     };
-    let played = play(&stand, args, scaler, scenario, &name, interrupt).await;
-    eprintln!("{name}: taking down");
-    stand
-        .down()
+    let names: Vec<Name> = scenarios.iter().map(|scenario| scenario.name).collect();
+    let plays = scenarios.iter().zip(&stands).map(async |(scenario, stand)| {
+        let played = play(stand, args, scaler, scenario, &name(scenario), interrupt.clone()).await;
+        let mut record = played.with_context(|| format!("{}: the run is not kept", name(scenario)))?;
+        record.beside = names.iter().copied().filter(|other| *other != scenario.name).collect();
+        Ok(record)
+    });
+    let records = join_all(plays).await;
+    eprintln!("{scaler}: taking down");
+    try_join_all(stands.into_iter().map(Stand::down))
         .await
-        .with_context(|| format!("{name}: failed to take down"))?;
-    let mut record = played.with_context(|| format!("{name}: the run is not kept"))?;
-    machine.clone_into(&mut record.machine);
-    Ok(record)
+        .with_context(|| format!("{scaler}: failed to take down"))?;
+    stand::uninstall(access, scaler).await?;
+    Ok(records)
 }
 
 /// One run: the load, and what was seen meanwhile.
@@ -162,6 +196,7 @@ async fn play(
     Ok(Record {
         scaler,
         scenario: scenario.name,
+        beside: Vec::new(),
         seed: args.seed,
         machine: String::new(),
         began,

@@ -100,7 +100,7 @@ pub struct Score {
     pub expired_tasks: usize,
     /// Workflow tasks that a worker took and never answered.
     pub lost_workflow_tasks: u32,
-    /// Pods that had been asked to end and were killed at the end of their grace, as far as their exit was seen.
+    /// Pods that had been Ready, were asked to end and were killed at the end of their grace, as far as their exit was seen.
     pub killed_pods: usize,
     /// Backlogs, and how each was answered.
     pub reactions: Vec<Reaction>,
@@ -190,7 +190,8 @@ pub fn score(record: &Record, dropped: &BTreeSet<u32>) -> Score {
         killed_pods: record
             .pods
             .iter()
-            .filter(|pod| pod.end_asked.is_some() && pod.exit_code == Some(KILLED))
+            // One that ends before it has begun has this code, too.
+            .filter(|pod| pod.ready.is_some() && pod.end_asked.is_some() && pod.exit_code == Some(KILLED))
             .count(),
         reactions: reactions(&workflow_waits.known, &steps)
             .into_iter()
@@ -302,7 +303,8 @@ fn violation_seconds(waits: &[Wait], run_seconds: f64) -> f64 {
     // The last minute may be a part of one.
     violated
         .map(|number| (run_seconds - f64::from(number) * 60.0).clamp(0.0, 60.0))
-        .sum()
+        // A sum of nothing is -0.0, and is shown so.
+        .fold(0.0, |sum, seconds| sum + seconds)
 }
 
 fn pod_seconds(record: &Record, kept: Kept) -> f64 {
@@ -311,7 +313,7 @@ fn pod_seconds(record: &Record, kept: Kept) -> f64 {
         let to = pod.gone.map_or(record.seconds, |gone| record.after(gone));
         Some(kept.seconds_of(from, to))
     });
-    spans.sum()
+    spans.fold(0.0, |sum, seconds| sum + seconds)
 }
 
 fn start_of(pod: &PodLife) -> Option<f64> {

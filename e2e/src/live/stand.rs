@@ -1,5 +1,5 @@
-//! One scaler's stand: the scaler installed, the workers at their first size, a way to Temporal. Set up for a run and taken down after
-//! it, so that no scaler sees the load, or the leftovers, of another one.
+//! One scaler's stands: the scaler installed, and for each scenario the workers at their first size and a way to Temporal. Set up for a
+//! run and taken down after it, so that no scaler sees the load, or the leftovers, of another one.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use anyhow::{Context as _, Result};
 use super::{
     args::Scaler,
     keda,
-    scenario::Scenario,
+    scenario::{Name, Scenario},
     subject::{self, NAME, Place, TEMPORAL, TEMPORAL_NAMESPACE},
 };
 use crate::{
@@ -47,19 +47,41 @@ pub(super) fn check(scaler: Scaler) -> Result<()> {
     }
 }
 
-impl Stand {
-    /// Sets up a scaler and its workers, and waits until both are there.
-    pub(super) async fn up(access: &Access, scaler: Scaler, scenario: &Scenario) -> Result<Self> {
-        match scaler {
-            Scaler::Ours => operator::install(access, &bed::image(access), &[]).await?,
-            // The HPA's controller is a part of Kubernetes.
-            Scaler::HpaCpu => operator::uninstall(access).await?,
-            Scaler::Keda => {
-                operator::uninstall(access).await?;
-                keda::install(access).await?;
-            }
+/// Installs a scaler; the others are gone then.
+pub(super) async fn install(access: &Access, scaler: Scaler) -> Result<()> {
+    match scaler {
+        Scaler::Ours => operator::install(access, &bed::image(access), &[]).await?,
+        // The HPA's controller is a part of Kubernetes.
+        Scaler::HpaCpu => operator::uninstall(access).await?,
+        Scaler::Keda => {
+            operator::uninstall(access).await?;
+            keda::install(access).await?;
         }
-        let namespace = bed::fresh_namespace(access, &format!("live-{scaler}")).await?;
+    }
+    Ok(())
+}
+
+/// Removes a scaler and all that [`Stand::up`] may have left when it failed half-way or was ended.
+pub(super) async fn clear(access: &Access, scaler: Scaler) -> Result<()> {
+    for scenario in Name::ALL {
+        let namespace = format!("e2e-{}", namespace_of(scaler, scenario));
+        clear_fleet(&Fleet::named(access, &namespace, NAME), scaler).await?;
+    }
+    uninstall(access, scaler).await
+}
+
+/// Removes a scaler that has no workers any more. Ours stays: whoever comes next removes it.
+pub(super) async fn uninstall(access: &Access, scaler: Scaler) -> Result<()> {
+    match scaler {
+        Scaler::Keda => keda::uninstall(access).await,
+        Scaler::Ours | Scaler::HpaCpu => Ok(()),
+    }
+}
+
+impl Stand {
+    /// Sets up the workers of an installed scaler, and waits until both are there.
+    pub(super) async fn up(access: &Access, scaler: Scaler, scenario: &Scenario) -> Result<Self> {
+        let namespace = bed::fresh_namespace(access, &namespace_of(scaler, scenario.name)).await?;
         // A queue per run: what an earlier run left behind is not this run's load.
         let queue = format!("live-{scaler}-{}-{}", scenario.name, clock::now().as_second());
         let place = Place { namespace, queue };
@@ -89,7 +111,7 @@ impl Stand {
         })
     }
 
-    /// Takes down workers and scaler.
+    /// Takes down the workers.
     pub(super) async fn down(self) -> Result<()> {
         let Self {
             fleet,
@@ -99,16 +121,16 @@ impl Stand {
             _way: way,
         } = self;
         drop(way);
-        clear(&fleet, scaler).await
+        clear_fleet(&fleet, scaler).await
     }
 }
 
-/// Removes what [`Stand::up`] may have left when it failed half-way or was ended.
-pub(super) async fn clear_leftovers(access: &Access, scaler: Scaler) -> Result<()> {
-    clear(&Fleet::named(access, &format!("e2e-live-{scaler}"), NAME), scaler).await
+/// Name of a stand's Kubernetes namespace, without the prefix of all that tests make.
+fn namespace_of(scaler: Scaler, scenario: Name) -> String {
+    format!("live-{scaler}-{scenario}")
 }
 
-async fn clear(fleet: &Fleet, scaler: Scaler) -> Result<()> {
+async fn clear_fleet(fleet: &Fleet, scaler: Scaler) -> Result<()> {
     let namespace = fleet.namespace.as_str();
     match scaler {
         // Its finalizer needs the operator.
@@ -118,9 +140,6 @@ async fn clear(fleet: &Fleet, scaler: Scaler) -> Result<()> {
     }
     let delete = ["delete", "namespace", namespace, "--ignore-not-found", "--timeout=4m"];
     fleet.access.kubectl(&delete).await?;
-    if scaler == Scaler::Keda {
-        keda::uninstall(&fleet.access).await?;
-    }
     Ok(())
 }
 

@@ -102,6 +102,7 @@ mod tests {
         Record {
             scaler: Scaler::Ours,
             scenario,
+            beside: vec![],
             seed: 7,
             machine: String::new(),
             began: Timestamp::UNIX_EPOCH,

@@ -16,6 +16,7 @@ fn run(seconds: f64) -> Record {
     Record {
         scaler: Scaler::Ours,
         scenario: Name::Step,
+        beside: vec![],
         seed: 1,
         machine: String::new(),
         began: at(0),
