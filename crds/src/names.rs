@@ -31,7 +31,7 @@ pub const ANNOTATION_CONTRACT: &str = "temporal-fleet.dev/contract";
 pub const ANNOTATION_CREDENTIALS_CHECKSUM: &str = "temporal-fleet.dev/credentials-checksum";
 /// Annotation on pods, read by the `ReplicaSet` controller: lower goes first at scale-in.
 pub const ANNOTATION_POD_DELETION_COST: &str = "controller.kubernetes.io/pod-deletion-cost";
-/// Annotation on pods, read by the cluster autoscaler: `"false"` while the pod is busy.
+/// Annotation on pods, read by the cluster autoscaler: `"false"` while the pod runs what an eviction would cut off.
 pub const ANNOTATION_SAFE_TO_EVICT: &str = "cluster-autoscaler.kubernetes.io/safe-to-evict";
 
 /// Annotation on a `TemporalWorker`, `"true"`: its size stays.
@@ -49,6 +49,8 @@ pub const ANNOTATION_FORCE_ACTIVATION: &str = "temporal-fleet.dev/force-activati
 pub const MANAGER_CHILDREN: &str = "temporal-fleet";
 /// Field manager of `spec.replicas` of Deployments.
 pub const MANAGER_SCALE: &str = "temporal-fleet-scale";
+/// Field manager of [`ANNOTATION_SAFE_TO_EVICT`] on pods, and of nothing else: an apply takes back what its manager no longer names.
+pub const MANAGER_EVICTION: &str = "temporal-fleet-eviction";
 /// Field manager of annotations that the kubectl plugin writes.
 pub const MANAGER_PLUGIN: &str = "kubectl-temporal-worker";
 /// Field manager of the status of our kinds.

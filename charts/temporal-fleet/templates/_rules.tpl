@@ -18,7 +18,7 @@
 - apiGroups: [apps]
   resources: [deployments/scale]
   verbs: [patch]
-# Patched for the deletion cost, and for the label and owner of quarantine; deleted at the end of one.
+# Patched for the deletion cost, for the label and owner of quarantine, and for the cluster autoscaler; deleted at the end of a quarantine.
 - apiGroups: [""]
   resources: [pods]
   verbs: [list, watch, patch, delete]

@@ -25,6 +25,6 @@ pub use plan::{Pass, Plan, plan};
 pub use readiness::{ConditionType, Reason, Truth, Verdict};
 pub use step::{Step, Why};
 pub use world::{
-    Child, ChildView, Connection, DeploymentView, PodView, Quarantine, QueueView, RateLimit, Rival, Scales, Source,
-    Taken, Trouble, WorkerReport, World,
+    Child, ChildView, Connection, DeploymentView, Eviction, PodView, Quarantine, QueueView, RateLimit, Rival, Scales,
+    Source, Taken, Trouble, WorkerReport, World,
 };

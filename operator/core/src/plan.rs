@@ -8,7 +8,7 @@ use crate::desired::Desired;
 use crate::memory::Memory;
 use crate::notice::{Notice, NoticeReason};
 use crate::readiness::{Input, Scaling, Truth, Verdict, verdicts};
-use crate::rules::{ensure, hold, quarantine, queue_rate, rival, scale, size};
+use crate::rules::{ensure, evict, hold, quarantine, queue_rate, rival, scale, size};
 use crate::step::Step;
 use crate::world::{Connection, World};
 
@@ -128,6 +128,8 @@ pub fn plan(desired: &Desired, world: &World, memory: &Memory, pass: Pass, now: 
     if let Some(decision) = &sized.decision {
         next = next.min(decision.next_poll);
     }
+    let barred = evict::evict(desired, world, &steps, now);
+    steps.extend(barred);
     steps.extend(limits);
     let mut notices = sized.notices.clone();
     notices.extend(desired.pause.complaints());

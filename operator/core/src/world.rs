@@ -175,6 +175,8 @@ pub struct PodView {
     pub finished: bool,
     /// `pod-deletion-cost` as an annotation.
     pub deletion_cost: Option<i32>,
+    /// Whether the cluster autoscaler may evict it, and who says so.
+    pub eviction: Eviction,
     /// Whether it left its `ReplicaSet` to drain without a deadline.
     pub quarantine: Quarantine,
     /// Why it does not run, from the kubelet or the scheduler.
@@ -236,6 +238,20 @@ pub enum Quarantine {
     Free,
     /// The fleet is its controller.
     Kept,
+}
+
+/// Whether the cluster autoscaler may evict a pod: what its annotation `safe-to-evict` says, and whose that is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Eviction {
+    /// There is no such annotation: it may.
+    Open,
+    /// It may not, by our word.
+    Barred {
+        /// When that was written, on the API server's clock, if it tells.
+        since: Option<Timestamp>,
+    },
+    /// Somebody else set the annotation, to whatever.
+    Theirs,
 }
 
 /// Why a pod does not run.

@@ -1,4 +1,5 @@
-//! Server-side apply: one field manager per concern, always with force on our own fields, preconditions explicit.
+//! Server-side apply: one field manager per concern, with force on our own fields (all but what is only offered), preconditions
+//! explicit.
 //!
 //! Built-in kinds accept an apply without any resourceVersion, and an apply creates what is missing. So whoever changes an
 //! object that must still be the one it saw says so with a [`Precondition`]; the server answers 409 otherwise.
@@ -169,6 +170,40 @@ pub async fn apply_part<K>(
 where
     K: Resource<DynamicType = ()> + Clone + Debug + DeserializeOwned,
 {
+    let params = PatchParams::apply(manager).force();
+    send_part(cluster, api, &params, name, fields, precondition).await
+}
+
+/// The same without force: of a field that another manager owns with another value nothing is taken.
+///
+/// # Errors
+/// As [`apply_part`], and class `Conflict` if a field is another manager's.
+pub async fn offer_part<K>(
+    cluster: &Cluster,
+    api: &Api<K>,
+    manager: &str,
+    name: &str,
+    fields: &Value,
+    precondition: &Precondition,
+) -> Result<K, Error>
+where
+    K: Resource<DynamicType = ()> + Clone + Debug + DeserializeOwned,
+{
+    let params = PatchParams::apply(manager);
+    send_part(cluster, api, &params, name, fields, precondition).await
+}
+
+async fn send_part<K>(
+    cluster: &Cluster,
+    api: &Api<K>,
+    params: &PatchParams,
+    name: &str,
+    fields: &Value,
+    precondition: &Precondition,
+) -> Result<K, Error>
+where
+    K: Resource<DynamicType = ()> + Clone + Debug + DeserializeOwned,
+{
     let what = format!("{} {name}", K::kind(&()));
     if precondition.uid.is_none() {
         return Err(Error::Unsendable {
@@ -177,11 +212,10 @@ where
         });
     }
     let body = partial::<K>(&what, name, fields, precondition)?;
-    let params = PatchParams::apply(manager).force();
     cluster
         .write(
             format!("apply a part of {what}"),
-            api.patch(name, &params, &Patch::Apply(&body)),
+            api.patch(name, params, &Patch::Apply(&body)),
         )
         .await
 }

@@ -98,7 +98,7 @@ impl Buckets {
 #[cfg(test)]
 mod tests {
     use fleet_autoscale::{PodReport, Seen};
-    use fleet_core::{Quarantine, Source, WorkerReport};
+    use fleet_core::{Eviction, Quarantine, Source, WorkerReport};
     use jiff::Timestamp;
 
     use super::*;
@@ -138,6 +138,7 @@ mod tests {
             deleting: false,
             finished: false,
             deletion_cost: None,
+            eviction: Eviction::Open,
             quarantine: Quarantine::No,
             trouble: None,
             cpu_capacity: None,

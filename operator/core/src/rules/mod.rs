@@ -2,6 +2,7 @@
 
 pub mod credentials;
 pub mod ensure;
+pub mod evict;
 pub mod hold;
 pub mod quarantine;
 pub mod queue_rate;

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use fleet_core::autoscale::{PodReport, Policy, Seen, SlotKind, SlotReport, TaskType};
 use fleet_core::rules::scale::VICTIM_COST;
 use fleet_core::{
-    Child, ChildView, Connection, DeploymentView, Desired, Pause, PodView, Quarantine, Queue, QueueStats, QueueView,
-    RateLimit, Size, Source, Step, WorkerReport, World,
+    Child, ChildView, Connection, DeploymentView, Desired, Eviction, Pause, PodView, Quarantine, Queue, QueueStats,
+    QueueView, RateLimit, Size, Source, Step, WorkerReport, World,
 };
 use jiff::{SignedDuration, Timestamp};
 
@@ -172,6 +172,18 @@ impl Cluster {
                     (false, stage) => stage,
                 };
             }
+            Step::BarEviction { name: _, uid, barred } => {
+                let pod = self.pod(uid)?;
+                if pod.eviction == Eviction::Theirs {
+                    return Err("conflict: the field is another manager's".into());
+                }
+                let since = Some(now);
+                pod.eviction = if *barred {
+                    Eviction::Barred { since }
+                } else {
+                    Eviction::Open
+                };
+            }
             Step::DeletePod { name: _, uid } => self.end(|pod| &pod.uid == uid),
             Step::Scale {
                 from,
@@ -310,6 +322,7 @@ pub(crate) fn a_pod(uid: &str, now: Timestamp) -> PodView {
         deleting: false,
         finished: false,
         deletion_cost: None,
+        eviction: Eviction::Open,
         quarantine: Quarantine::No,
         trouble: None,
         cpu_capacity: Some(0.5),

@@ -45,14 +45,6 @@ pub enum Error {
     /// The Deployment is another one, or another size was written to it: the step rests on what is no more.
     #[error("the Deployment was replaced or resized meanwhile")]
     Resized,
-    /// The rate limit of a queue could not be set.
-    #[error("failed to set the rate limit of {queue}")]
-    Limit {
-        /// The queue.
-        queue: String,
-        /// What the server said.
-        source: fleet_temporal::Error,
-    },
     /// A pod did not take the order to drain.
     #[error("failed to drain Pod {pod}")]
     Drain {
@@ -80,13 +72,8 @@ pub async fn apply_plan(ctx: &Context, fleet: &Fleet<'_>, valid: &Valid, endpoin
     let mut left = Vec::new();
     for step in &plan.steps {
         match one(ctx, fleet, valid, endpoint, step).await {
-            Ok(()) => applied.steps += 1,
-            Err(Error::Limit { queue, source }) => {
-                let message =
-                    format!("the rate limit of task queue {queue} is not set (Temporal 1.29 or newer can): {source}");
-                let notice = Notice::warning(NoticeReason::TaskQueueRateRefused, message);
-                applied.notices.push(notice);
-            }
+            Ok(None) => applied.steps += 1,
+            Ok(Some(refused)) => applied.notices.push(refused),
             Err(error) => {
                 applied.failure = Some(error);
                 break;
@@ -122,7 +109,14 @@ async fn still_there(ctx: &Context, worker: &TemporalWorker) -> Result<(), Error
     }
 }
 
-async fn one(ctx: &Context, fleet: &Fleet<'_>, valid: &Valid, endpoint: &Endpoint, step: &Step) -> Result<(), Error> {
+/// Carries out one step. What it has to say, instead of a failure, if it was refused and nothing depends on it.
+async fn one(
+    ctx: &Context,
+    fleet: &Fleet<'_>,
+    valid: &Valid,
+    endpoint: &Endpoint,
+    step: &Step,
+) -> Result<Option<Notice>, Error> {
     let worker = fleet.worker;
     let namespace = worker.namespace().unwrap_or_default();
     let name = worker.name_any();
@@ -156,7 +150,7 @@ async fn one(ctx: &Context, fleet: &Fleet<'_>, valid: &Valid, endpoint: &Endpoin
             )
             .await?;
         }
-        Step::MarkPod { name: pod, uid, victim } => victims::mark(ctx, &namespace, pod, uid, *victim).await?,
+        Step::MarkPod { name: pod, uid, victim } => victims::mark(&ctx.cluster, &namespace, pod, uid, *victim).await?,
         Step::Drain { name: pod, uid } => {
             let drained = ctx.sources.drain(uid).await;
             drained.map_err(|source| Error::Drain {
@@ -169,8 +163,11 @@ async fn one(ctx: &Context, fleet: &Fleet<'_>, valid: &Valid, endpoint: &Endpoin
             uid,
             controller,
             why: _,
-        } => victims::take_out(ctx, worker, pod, uid, *controller).await?,
-        Step::DeletePod { name: pod, uid } => victims::delete(ctx, &namespace, pod, uid).await?,
+        } => victims::take_out(&ctx.cluster, worker, pod, uid, *controller).await?,
+        Step::DeletePod { name: pod, uid } => victims::delete(&ctx.cluster, &namespace, pod, uid).await?,
+        Step::BarEviction { name: pod, uid, barred } => {
+            victims::bar(&ctx.cluster, &namespace, pod, uid, *barred).await?
+        }
         Step::Scale {
             from,
             to,
@@ -205,10 +202,10 @@ async fn one(ctx: &Context, fleet: &Fleet<'_>, valid: &Valid, endpoint: &Endpoin
                 per_second: *per_second,
                 reason: reason.clone(),
             };
-            set_limit(ctx, endpoint, &worker.spec.temporal_namespace, &limit).await?;
+            return Ok(set_limit(ctx, endpoint, &worker.spec.temporal_namespace, &limit).await);
         }
     }
-    Ok(())
+    Ok(None)
 }
 
 async fn make_control_secret(ctx: &Context, fleet: &Fleet<'_>, namespace: &str) -> Result<(), Error> {
@@ -220,16 +217,13 @@ async fn make_control_secret(ctx: &Context, fleet: &Fleet<'_>, namespace: &str) 
     Ok(())
 }
 
-async fn set_limit(
-    ctx: &Context,
-    endpoint: &Endpoint,
-    temporal_namespace: &str,
-    limit: &QueueLimit,
-) -> Result<(), Error> {
+/// Sets the rate limit of a queue; why not, if the server did not take it.
+async fn set_limit(ctx: &Context, endpoint: &Endpoint, temporal_namespace: &str, limit: &QueueLimit) -> Option<Notice> {
     let set = ctx.watching.limit_queue(endpoint, temporal_namespace, limit).await;
-    set.map_err(|source| Error::Limit {
-        queue: limit.queue.clone(),
-        source,
+    let queue = &limit.queue;
+    set.err().map(|error| {
+        let message = format!("the rate limit of task queue {queue} is not set (Temporal 1.29 or newer can): {error}");
+        Notice::warning(NoticeReason::TaskQueueRateRefused, message)
     })
 }
 

@@ -51,7 +51,6 @@ impl Error {
         match self {
             Self::Apply(apply::Error::Call(error)) | Self::Report(error) => error.class(),
             Self::Apply(apply::Error::Gone | apply::Error::Resized) => Class::Conflict,
-            Self::Apply(apply::Error::Limit { source, .. }) => source.class(),
             Self::Apply(apply::Error::Drain { .. }) => Class::Unavailable,
             Self::Apply(apply::Error::Certificate(_)) => Class::Bug,
         }

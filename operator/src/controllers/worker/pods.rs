@@ -1,12 +1,13 @@
 //! Pods as the planner sees them.
 
 use fleet_autoscale::Seen;
-use fleet_core::{PodView, Quarantine, Reason, Trouble, WorkerReport};
+use fleet_core::{Eviction, PodView, Quarantine, Reason, Trouble, WorkerReport};
 use fleet_crds::names;
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::{ContainerStatus, Pod};
 use kube::ResourceExt;
 
+use crate::k8s::managed_fields::{self, Ownership};
 use crate::k8s::quantity;
 
 /// What signals say about a pod.
@@ -56,6 +57,23 @@ fn quarantine(pod: &Pod) -> Quarantine {
     }
 }
 
+/// What the annotation for the cluster autoscaler says, and whose it is. Only our own write of it may be taken back.
+fn eviction(pod: &Pod) -> Eviction {
+    const PATH: [&str; 3] = ["metadata", "annotations", names::ANNOTATION_SAFE_TO_EVICT];
+    if !pod.annotations().contains_key(names::ANNOTATION_SAFE_TO_EVICT) {
+        return Eviction::Open;
+    }
+    if !Ownership::of(pod.managed_fields(), names::MANAGER_EVICTION, None).owns(&PATH) {
+        return Eviction::Theirs;
+    }
+    let since = managed_fields::owners(pod.managed_fields(), &PATH)
+        .find(|entry| entry.manager.as_deref() == Some(names::MANAGER_EVICTION))
+        .and_then(|entry| entry.time.as_ref());
+    Eviction::Barred {
+        since: since.map(|time| time.0),
+    }
+}
+
 /// One pod in the planner's terms.
 pub fn view(pod: &Pod, signals: Signals, now: Timestamp) -> PodView {
     let status = pod.status.as_ref();
@@ -82,6 +100,7 @@ pub fn view(pod: &Pod, signals: Signals, now: Timestamp) -> PodView {
             .annotations()
             .get(names::ANNOTATION_POD_DELETION_COST)
             .and_then(|cost| cost.parse().ok()),
+        eviction: eviction(pod),
         quarantine: quarantine(pod),
         trouble: trouble(pod),
         cpu_capacity: capacity(pod, "cpu"),
@@ -194,6 +213,48 @@ mod tests {
             assert!(belongs(&pod, "orders", "u1"), "{stage:?}");
             assert_eq!(quarantine(&pod), stage);
         }
+    }
+
+    #[test]
+    fn the_word_for_the_cluster_autoscaler_is_ours_only_as_long_as_we_own_it() {
+        let fields = |names: &[&str]| -> serde_json::Value {
+            let owned: serde_json::Map<_, _> = names.iter().map(|name| (format!("f:{name}"), json!({}))).collect();
+            json!({"f:metadata": {"f:annotations": owned}})
+        };
+        let entry = |manager: &str, operation: &str, names: &[&str]| {
+            json!({
+                "manager": manager, "operation": operation, "fieldsType": "FieldsV1", "fieldsV1": fields(names),
+                "apiVersion": "v1", "time": "2026-11-22T12:00:00Z",
+            })
+        };
+        let with = |value: Option<&str>, entries: &[serde_json::Value]| -> Eviction {
+            let mut pod = pod("false", &[SET]);
+            if let Some(value) = value {
+                let name = names::ANNOTATION_SAFE_TO_EVICT.to_owned();
+                pod.annotations_mut().insert(name, value.to_owned());
+            }
+            pod.metadata.managed_fields = serde_json::from_value(json!(entries)).unwrap();
+            eviction(&pod)
+        };
+        let ours = entry(names::MANAGER_EVICTION, "Apply", &[names::ANNOTATION_SAFE_TO_EVICT]);
+        let cost = entry(names::MANAGER_CHILDREN, "Apply", &[names::ANNOTATION_POD_DELETION_COST]);
+        let template = entry(
+            "kube-controller-manager",
+            "Update",
+            &[names::ANNOTATION_SAFE_TO_EVICT, "other"],
+        );
+        let since = Some("2026-11-22T12:00:00Z".parse().unwrap());
+        assert_eq!(with(None, std::slice::from_ref(&cost)), Eviction::Open);
+        let both = [cost.clone(), ours.clone()];
+        assert_eq!(with(Some("false"), &both), Eviction::Barred { since });
+        // A person who says the same beside us keeps it when ours is taken back.
+        let together = [ours, template.clone()];
+        assert_eq!(with(Some("false"), &together), Eviction::Barred { since });
+        for value in ["true", "false"] {
+            let theirs = [cost.clone(), template.clone()];
+            assert_eq!(with(Some(value), &theirs), Eviction::Theirs, "{value}");
+        }
+        assert_eq!(with(Some("false"), &[]), Eviction::Theirs, "no record of owners");
     }
 
     #[test]
