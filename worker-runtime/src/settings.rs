@@ -20,7 +20,10 @@ mod tuner;
 
 pub(crate) use self::connection::fits_a_header;
 pub use self::tuner::Tuner;
-use self::{connection::check_address, reader::Reader};
+use self::{
+    connection::{check_address, check_secrecy},
+    reader::Reader,
+};
 
 /// Highest number of slots, pollers or cached workflows that is accepted.
 pub const MAX_SLOTS: u32 = 100_000;
@@ -334,18 +337,7 @@ impl Settings {
         }
         let has_key = self.api_key_file.is_some() || self.connection.api_key.is_some();
         problems.extend(check_address(&self.connection, has_key));
-        let tls_off = self
-            .connection
-            .tls
-            .as_ref()
-            .is_some_and(|tls| tls.disabled == Some(true));
-        if tls_off && has_key {
-            problems.push(Problem::new(
-                "TEMPORAL_TLS",
-                "is off although there is an API key, which would be sent in the clear",
-                "true, or no API key",
-            ));
-        }
+        problems.extend(check_secrecy(&self.connection, has_key));
     }
 }
 

@@ -159,7 +159,8 @@ const REFUSED: &[(&str, &[&str], &str)] = &[
     ("TEMPORAL_TLS_CLIENT_CERT_PATH", &["/c.pem"], "both or none"),
     ("TEMPORAL_CODEC_ENDPOINT", &["http://codec"], "absent"),
     ("TEMPORAL_API_KEY", &["two\nlines", "sch\u{fc}ssel"], "printable ASCII"),
-    ("TEMPORAL_GRPC_META_AUTHORIZATION", &["two\nlines"], "printable ASCII"),
+    ("TEMPORAL_GRPC_META_TENANT", &["two\nlines"], "printable ASCII"),
+    ("TEMPORAL_GRPC_META_AUTHORIZATION", &["Bearer x"], "TEMPORAL_TLS=true"),
     ("TEMPORAL_GRPC_META_TOKEN_BIN", &["x"], "does not end with _BIN"),
     (
         "TEMPORAL_PROFILE",
@@ -328,6 +329,54 @@ fn no_scheme_of_the_address_undoes_tls() {
     for address in ["temporal", "temporal:7233", "[::1]:7233", "http://temporal:7233"] {
         assert!(settings(&[("TEMPORAL_ADDRESS", address)]).is_ok(), "{address}");
     }
+}
+
+#[test]
+fn what_proves_who_a_worker_is_goes_over_tls_alone() {
+    let header = ("TEMPORAL_GRPC_META_AUTHORIZATION", "Bearer canary");
+    for clear in [
+        &[][..],
+        &[("TEMPORAL_TLS", "false")],
+        &[("TEMPORAL_ADDRESS", "http://temporal:7233")],
+    ] {
+        let with: Vec<_> = clear.iter().copied().chain([header]).collect();
+        let error = settings(&with).expect_err("refused").to_string();
+        assert!(
+            error.contains(header.0) && error.contains("sent in the clear"),
+            "{error}"
+        );
+        assert!(!error.contains("canary"), "{error}");
+    }
+    for tls in [
+        ("TEMPORAL_TLS", "true"),
+        ("TEMPORAL_API_KEY", "k"),
+        ("TEMPORAL_TLS_SERVER_NAME", "cloud.example"),
+    ] {
+        assert!(settings(&[tls, header]).is_ok(), "{tls:?}");
+    }
+    assert!(
+        settings(&[("TEMPORAL_GRPC_META_TENANT", "orders")]).is_ok(),
+        "of no use to anybody else"
+    );
+
+    let path = std::env::temp_dir().join(format!("fleet-worker-{}-clear.toml", std::process::id()));
+    let of = |name: &str, value: &str| (name.to_owned(), value.to_owned());
+    let with = |tls: &str| {
+        let file = format!(
+            "[profile.default]\naddress = \"a:1\"\n{tls}\n[profile.default.grpc_meta]\nAuthorization = \"x\"\n"
+        );
+        std::fs::write(&path, file).expect("written");
+        Settings::from_variables(&[of("TEMPORAL_CONFIG_FILE", &path.display().to_string())].into())
+    };
+    let InvalidSettings(problems) = with("").expect_err("refused");
+    assert_eq!(problems[0].variable, header.0);
+    assert!(
+        problems[0].allowed.contains("[profile.NAME.grpc_meta]"),
+        "{}",
+        problems[0]
+    );
+    assert!(with("[profile.default.tls]").is_ok());
+    std::fs::remove_file(&path).expect("removed");
 }
 
 #[test]

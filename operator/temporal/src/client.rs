@@ -273,6 +273,9 @@ impl Caller {
         let metadata = request.metadata_mut();
         let refused = |name: &str| Error::Metadata { name: name.to_owned() };
         for (name, value) in self.endpoint.headers() {
+            if self.endpoint.tls().is_none() && name.eq_ignore_ascii_case("authorization") {
+                return Err(Error::InTheClear { name: name.clone() });
+            }
             let key: AsciiMetadataKey = name.parse().map_err(|_| refused(name))?;
             let mut value: AsciiMetadataValue = value.expose().parse().map_err(|_| refused(name))?;
             value.set_sensitive(true);

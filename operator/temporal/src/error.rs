@@ -69,6 +69,14 @@ pub enum Error {
         /// Its name.
         name: String,
     },
+    /// Metadata that proves who we are would be read by anybody on the way.
+    #[error(
+        "metadata {name:?} would be sent in the clear: turn TLS on (`tls: {{}}` of the connection), or leave it out"
+    )]
+    InTheClear {
+        /// Its name.
+        name: String,
+    },
     /// The server refused or could not.
     #[error("{call} failed: {code:?}{}{text}", if text.is_empty() { "" } else { ": " })]
     Status {
@@ -91,7 +99,8 @@ impl Error {
             | Self::Credentials(_)
             | Self::ClientCertificateExpired { .. }
             | Self::TemporalNamespaceNotFound { .. }
-            | Self::Metadata { .. } => Class::Invalid,
+            | Self::Metadata { .. }
+            | Self::InTheClear { .. } => Class::Invalid,
             Self::Connect { .. } | Self::Deadline { .. } | Self::Tls { .. } | Self::ServerCertificateExpired => {
                 Class::Unavailable
             }
@@ -122,7 +131,7 @@ impl Error {
             Self::Credentials(CredentialError::Expired { .. })
             | Self::ClientCertificateExpired { .. }
             | Self::ServerCertificateExpired => Reason::CertificateExpired,
-            Self::Credentials(_) | Self::Metadata { .. } => Reason::SecretInvalid,
+            Self::Credentials(_) | Self::Metadata { .. } | Self::InTheClear { .. } => Reason::SecretInvalid,
             Self::Tls { .. } => Reason::TLSHandshakeFailed,
             Self::TemporalNamespaceNotFound { .. } => Reason::TemporalNamespaceNotFound,
             Self::Connect { .. } | Self::Deadline { .. } => Reason::Unreachable,
@@ -163,7 +172,7 @@ impl Error {
             Self::Status { code, .. } => {
                 matches!(code, Code::Unauthenticated | Code::PermissionDenied | Code::Unavailable)
             }
-            Self::TemporalNamespaceNotFound { .. } | Self::Metadata { .. } => false,
+            Self::TemporalNamespaceNotFound { .. } | Self::Metadata { .. } | Self::InTheClear { .. } => false,
             Self::Address(_)
             | Self::Credentials(_)
             | Self::Connect { .. }
@@ -189,7 +198,8 @@ impl Error {
             | Self::ServerCertificateExpired
             | Self::ClientCertificateExpired { .. }
             | Self::TemporalNamespaceNotFound { .. }
-            | Self::Metadata { .. } => true,
+            | Self::Metadata { .. }
+            | Self::InTheClear { .. } => true,
         }
     }
 

@@ -140,6 +140,24 @@ async fn a_server_that_repeats_a_header_does_not_get_it_into_the_text() {
 }
 
 #[tokio::test]
+async fn what_proves_who_we_are_is_not_sent_without_tls() {
+    let frontend = Frontend::default();
+    let address = frontend.serve(None).await;
+    for name in ["authorization", "Authorization"] {
+        let header = (name.to_owned(), Secret::new("Bearer canary-4711"));
+        let bearer = endpoint(address.clone()).with_headers([header].into());
+        let error = client().describe_namespace(&bearer, "default").await.unwrap_err();
+        assert_eq!(error, Error::InTheClear { name: name.into() });
+        assert_eq!(error.class(), Class::Invalid);
+        assert!(
+            error.to_string().contains("tls: {}") && !error.to_string().contains("canary"),
+            "{error}"
+        );
+    }
+    assert!(frontend.calls.lock().unwrap().is_empty(), "nothing was sent");
+}
+
+#[tokio::test]
 async fn callers_share_one_connection_and_a_server_that_comes_back_is_found() {
     let frontend = Frontend::default();
     let (client, endpoint) = (client(), endpoint(frontend.serve(None).await));

@@ -71,10 +71,9 @@ impl Reader<'_> {
         let headers: BTreeMap<&String, &String> = profile.grpc_meta.iter().collect();
         for (name, value) in headers {
             if name.parse::<AsciiMetadataKey>().is_err() || !fits_a_header(value) {
-                let variable = format!("TEMPORAL_GRPC_META_{}", name.to_uppercase().replace('-', "_"));
                 let allowed =
                     "printable ASCII, and a name of letters, digits and underscores that does not end with _BIN";
-                self.problem(&variable, "cannot be sent as a header", allowed);
+                self.problem(&variable_of(name), "cannot be sent as a header", allowed);
             }
         }
         profile
@@ -117,7 +116,7 @@ pub(super) fn check_address(profile: &ClientConfigProfile, has_key: bool) -> Opt
     let Ok(options) = ConnectionOptions::try_from(bare) else {
         return refused("is no address");
     };
-    let tls = profile.tls.as_ref().map_or(has_key, |tls| tls.disabled != Some(true));
+    let tls = tls_is_on(profile, has_key);
     // As the SDK looks at it, which takes `http:host:port` for an address with a scheme, too.
     let has_scheme = Url::parse(address).is_ok_and(|url| url.host().is_some());
     match (has_scheme.then(|| options.target.scheme()), tls) {
@@ -126,4 +125,45 @@ pub(super) fn check_address(profile: &ClientConfigProfile, has_key: bool) -> Opt
         (Some("https"), false) => refused("wants TLS, which is off"),
         (Some(_), _) => refused("has an unknown scheme"),
     }
+}
+
+/// The header that proves who a worker is. With an API key the SDK sends it by itself.
+const AUTHORIZATION: &str = "authorization";
+
+/// What would be sent in the clear: an API key or an authorization header while TLS is off. `has_key` as of [`check_address`].
+pub(super) fn check_secrecy(profile: &ClientConfigProfile, has_key: bool) -> Vec<Problem> {
+    if tls_is_on(profile, has_key) {
+        return Vec::new();
+    }
+    let mut problems = Vec::new();
+    if has_key {
+        problems.push(Problem::new(
+            "TEMPORAL_TLS",
+            "is off although there is an API key, which would be sent in the clear",
+            "true, or no API key",
+        ));
+    }
+    // Names from a configuration file may be of either case.
+    if profile
+        .grpc_meta
+        .keys()
+        .any(|name| name.eq_ignore_ascii_case(AUTHORIZATION))
+    {
+        problems.push(Problem::new(
+            &variable_of(AUTHORIZATION),
+            "would be sent in the clear, as TLS is off",
+            "TEMPORAL_TLS=true beside it, or no such header (in a configuration file: [profile.NAME.grpc_meta])",
+        ));
+    }
+    problems
+}
+
+/// Whether the connection is encrypted: as TLS is configured, and without a word about it where there is an API key.
+fn tls_is_on(profile: &ClientConfigProfile, has_key: bool) -> bool {
+    profile.tls.as_ref().map_or(has_key, |tls| tls.disabled != Some(true))
+}
+
+/// The variable that sets a header.
+fn variable_of(header: &str) -> String {
+    format!("TEMPORAL_GRPC_META_{}", header.to_uppercase().replace('-', "_"))
 }
