@@ -49,6 +49,18 @@ impl<'a> Ownership<'a> {
         })
     }
 
+    /// The manager owns the very field at `path`. A whole above it does not count: an apply of an empty map owns that map, and nothing that
+    /// others put into it.
+    pub fn owns_itself(&self, path: &[&str]) -> bool {
+        self.trees.iter().any(|tree| {
+            let found = path.iter().try_fold(*tree, |node, name| {
+                let below = node.get(&format!("f:{name}"));
+                below.and_then(Value::as_object)
+            });
+            found.is_some()
+        })
+    }
+
     /// The first field of `applied`, as a path, that the manager does not own; `None` if it owns all of them. What identifies
     /// the object (API version, kind, name, namespace) and the preconditions are no fields in this sense.
     pub fn first_missing(&self, applied: &Value) -> Option<String> {
@@ -305,6 +317,25 @@ mod tests {
         )];
         assert!(Ownership::of(&entries, "temporal-fleet-scale", Some("scale")).owns(&["spec", "replicas"]));
         assert!(!Ownership::of(&entries, "temporal-fleet-scale", None).owns(&["spec", "replicas"]));
+    }
+
+    #[test]
+    fn an_empty_map_owns_nothing_that_others_put_into_it() {
+        let path = ["metadata", "annotations", "a.b/c"];
+        let own = |fields: &Value| {
+            let entries = [entry("m", None, "Apply", fields)];
+            let own = Ownership::of(&entries, "m", None);
+            (own.owns(&path), own.owns_itself(&path))
+        };
+        assert_eq!(own(&json!({"f:metadata": {"f:annotations": {}}})), (true, false));
+        assert_eq!(
+            own(&json!({"f:metadata": {"f:annotations": {".": {}, "f:a.b/c": {}}}})),
+            (true, true)
+        );
+        assert_eq!(
+            own(&json!({"f:metadata": {"f:annotations": {"f:other": {}}}})),
+            (false, false)
+        );
     }
 
     #[test]

@@ -63,7 +63,7 @@ fn eviction(pod: &Pod) -> Eviction {
     if !pod.annotations().contains_key(names::ANNOTATION_SAFE_TO_EVICT) {
         return Eviction::Open;
     }
-    if !Ownership::of(pod.managed_fields(), names::MANAGER_EVICTION, None).owns(&PATH) {
+    if !Ownership::of(pod.managed_fields(), names::MANAGER_EVICTION, None).owns_itself(&PATH) {
         return Eviction::Theirs;
     }
     let since = managed_fields::owners(pod.managed_fields(), &PATH)
@@ -255,6 +255,8 @@ mod tests {
             assert_eq!(with(Some(value), &theirs), Eviction::Theirs, "{value}");
         }
         assert_eq!(with(Some("false"), &[]), Eviction::Theirs, "no record of owners");
+        let emptied = [entry(names::MANAGER_EVICTION, "Apply", &[]), template];
+        assert_eq!(with(Some("true"), &emptied), Eviction::Theirs, "ours was taken back");
     }
 
     #[test]
