@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 
 use crate::model::cores;
+use crate::top::SortBy;
 
 /// Fleets of Temporal workers, as `kubectl` shows other things. Talks to Kubernetes only: no Secret, no call to Temporal.
 #[derive(Debug, Parser)]
@@ -21,6 +22,8 @@ pub(crate) struct Cli {
 pub(crate) enum Verb {
     /// Show fleets as trees: fleet, Deployment, pods.
     Get(Get),
+    /// Show one line per fleet: pods, backlog, latency, CPU, and what bound the size.
+    Top(Top),
     /// Show the last evaluation of a fleet as arithmetic, and what would change it.
     Explain(Named),
     /// Hold the size of a fleet, or one direction of its changes, until it is resumed.
@@ -119,6 +122,20 @@ pub(crate) struct Get {
     pub(crate) target: Target,
 }
 
+/// Options of `top`.
+#[derive(Debug, Args)]
+pub(crate) struct Top {
+    /// What to sort by: the largest first, what is not known last.
+    #[arg(long, value_enum, default_value_t, value_name = "COLUMN")]
+    pub(crate) sort_by: SortBy,
+    /// Look in all Kubernetes namespaces.
+    #[arg(short = 'A', long, conflicts_with = "namespace")]
+    pub(crate) all_namespaces: bool,
+    /// Where to look.
+    #[command(flatten)]
+    pub(crate) target: Target,
+}
+
 /// Which cluster, as whom, and which Kubernetes namespace.
 #[derive(Debug, Args)]
 pub(crate) struct Target {
@@ -140,7 +157,7 @@ pub(crate) struct Target {
 mod tests {
     use clap::{CommandFactory as _, Parser as _};
 
-    use super::{Cli, Verb};
+    use super::{Cli, SortBy, Verb};
 
     #[test]
     fn the_command_line_is_consistent() {
@@ -160,6 +177,17 @@ mod tests {
     fn one_name_in_all_namespaces_is_refused() {
         assert!(Cli::try_parse_from(["x", "get", "orders", "-A"]).is_err());
         assert!(Cli::try_parse_from(["x", "get", "-A", "-n", "shop"]).is_err());
+    }
+
+    #[test]
+    fn all_fleets_are_sorted_by_a_column_that_there_is() {
+        let verb = Cli::parse_from(["x", "top", "-A", "--sort-by", "backlog"]).verb;
+        let Verb::Top(top) = verb else { panic!("{verb:?}") };
+        assert!(top.all_namespaces && top.sort_by == SortBy::Backlog);
+        let verb = Cli::parse_from(["x", "top", "-n", "shop"]).verb;
+        assert!(matches!(verb, Verb::Top(top) if top.sort_by == SortBy::Age));
+        assert!(Cli::try_parse_from(["x", "top", "--sort-by", "weather"]).is_err());
+        assert!(Cli::try_parse_from(["x", "top", "-A", "-n", "shop"]).is_err());
     }
 
     #[test]

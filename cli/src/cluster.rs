@@ -88,13 +88,7 @@ impl Cluster {
     pub(crate) async fn snapshot(&self, name: Option<&str>) -> anyhow::Result<Snapshot> {
         let workers = match name {
             Some(name) => vec![self.fleet(name).await?],
-            None => {
-                self.api::<TemporalWorker>()
-                    .list(&ListParams::default())
-                    .await
-                    .map_err(explain)?
-                    .items
-            }
+            None => self.fleets().await?,
         };
         let labelled = ListParams::default().labels(&Self::selector(name));
         let (deployments, pods) = (self.api::<Deployment>(), self.api::<Pod>());
@@ -111,6 +105,12 @@ impl Cluster {
             pods: pods.context("list pods")?.items.into_iter().map(Into::into).collect(),
             cores,
         })
+    }
+
+    /// All fleets of the part asked for.
+    pub(crate) async fn fleets(&self) -> anyhow::Result<Vec<TemporalWorker>> {
+        let list = self.api().list(&ListParams::default()).await;
+        Ok(list.map_err(explain)?.items)
     }
 
     /// One fleet. A name that does not exist is an error.

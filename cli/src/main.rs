@@ -1,5 +1,5 @@
 //! `kubectl temporal-worker`: see a fleet as a tree, see why it has its size, hold that size. The binary only parses, connects and
-//! prints; what is shown is made by [`model`], [`view`], [`explain`] and [`pause`], which are pure. [`simulate`] needs files alone.
+//! prints; what is shown is made by [`model`], [`view`], [`top`], [`explain`] and [`pause`], which are pure. [`simulate`] needs files alone.
 
 mod args;
 mod cluster;
@@ -9,12 +9,13 @@ mod pause;
 mod simulate;
 #[cfg(test)]
 mod tests;
+mod top;
 mod view;
 mod watch;
 
 use std::process::ExitCode;
 
-use args::{Cli, Get, Named, Pause, Verb};
+use args::{Cli, Get, Named, Pause, Top, Verb};
 use clap::Parser as _;
 use cluster::Cluster;
 use fleet_core::Hold;
@@ -37,6 +38,7 @@ async fn run(cli: Cli) -> anyhow::Result<()> {
         .map_err(|_| anyhow::anyhow!("another TLS provider is installed already"))?;
     match cli.verb {
         Verb::Get(get) => self::get(&get).await,
+        Verb::Top(options) => self::top(&options).await,
         Verb::Explain(Named { name, target }) => {
             let fleet = Cluster::connect(&target, false).await?.fleet(&name).await?;
             print!("{}", explain::text(&fleet));
@@ -62,6 +64,17 @@ async fn get(get: &Get) -> anyhow::Result<()> {
         eprintln!("{}", cluster.nothing());
     }
     print!("{}", view::tree(&model::fleets(&snapshot, watch::now()), get.pods));
+    Ok(())
+}
+
+async fn top(options: &Top) -> anyhow::Result<()> {
+    let cluster = Cluster::connect(&options.target, options.all_namespaces).await?;
+    let fleets = cluster.fleets().await?;
+    if fleets.is_empty() {
+        eprintln!("{}", cluster.nothing());
+    } else {
+        print!("{}", top::table(&fleets, options.sort_by));
+    }
     Ok(())
 }
 

@@ -128,7 +128,7 @@ fn cpu(cpu: Option<Cpu>) -> String {
 }
 
 /// Seconds as kubectl's ages: the two largest units at most.
-fn duration(seconds: i64) -> String {
+pub(crate) fn duration(seconds: i64) -> String {
     let (minutes, hours, days) = (seconds / 60, seconds / 3600, seconds / 86400);
     match seconds {
         ..120 => format!("{seconds}s"),
