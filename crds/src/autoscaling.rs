@@ -224,8 +224,12 @@ impl Default for CpuUtilizationTarget {
 #[x_kube(validation = Rule::new("has(self.replicas) == (self.policy != 'HoldCurrent')").message(
     "replicas belongs to the policies AtLeast and Fixed and to no other: set it with one of these, remove it with HoldCurrent"
 ))]
+// Rule 28. The API server has filled in the default by then: only another value shows that somebody set it.
+#[x_kube(validation = Rule::new("self.policy != 'HoldCurrent' || self.failureThreshold == 3").message(
+    "failureThreshold says from when the policies AtLeast and Fixed count, and HoldCurrent holds from the first failed read on: remove it, or set one of these with replicas"
+).field_path(".failureThreshold"))]
 pub struct FallbackSpec {
-    /// HoldCurrent: the size stays; AtLeast: at least `replicas`, more if workers are full; Fixed: the same, never more.
+    /// HoldCurrent: the size stays, from the first failed read on, as without a fallback; AtLeast: at least `replicas`, more if workers are full; Fixed: the same, never more.
     #[serde(default)]
     pub policy: FallbackPolicy,
     /// Pods to run, or as many as there are if these are more.

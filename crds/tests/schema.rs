@@ -104,6 +104,33 @@ fn each_of_our_fields_has_one_line_for_kubectl_explain() {
 }
 
 #[test]
+fn a_fallback_refuses_what_would_have_no_effect_and_names_the_fix() {
+    let schema = worker();
+    let fallback = &schema["properties"]["spec"]["properties"]["autoscaling"]["properties"]["fallback"];
+    let rules = fallback["x-kubernetes-validations"].as_array().expect("rules");
+    let wanted = [
+        // AtLeast or Fixed without a number, and a number with HoldCurrent.
+        (
+            "has(self.replicas) == (self.policy != 'HoldCurrent')",
+            ["replicas", "set it with one of these"],
+        ),
+        // When HoldCurrent begins is not to be chosen. The figure is the default, which the API server fills in first.
+        (
+            "self.policy != 'HoldCurrent' || self.failureThreshold == 3",
+            ["failureThreshold", "remove it"],
+        ),
+    ];
+    for (rule, words) in wanted {
+        let found = rules.iter().find(|each| each["rule"] == rule).expect(rule);
+        let message = found["message"].as_str().unwrap_or_default();
+        assert!(words.iter().all(|word| message.contains(word)), "{message}");
+    }
+    assert_eq!(rules.len(), wanted.len(), "{rules:?}");
+    assert_eq!(fallback["properties"]["failureThreshold"]["default"], 3);
+    assert_eq!(fallback["properties"]["policy"]["default"], "HoldCurrent");
+}
+
+#[test]
 fn the_schema_is_structural() {
     for (kind, schema) in schemas() {
         walk(&schema, &kind, &mut |path, s| {

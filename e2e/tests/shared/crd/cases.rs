@@ -159,6 +159,7 @@ fn scaling() -> Vec<Case> {
     const BOUNDS: &str = "minReplicas must not exceed maxReplicas";
     const TARGETS: &str = "at least one of scheduleToStart, cpuUtilization, memoryUtilization, slotUtilization and backlogPerReplica must be enabled";
     const POLICY: &str = "replicas belongs to the policies AtLeast and Fixed";
+    const THRESHOLD: &str = "failureThreshold says from when the policies AtLeast and Fixed count";
     let off = json!({"enabled": false});
     let fallback = |fallback: &Value| autoscaling(&json!({"maxReplicas": 3, "fallback": fallback}));
     vec![
@@ -205,7 +206,17 @@ fn scaling() -> Vec<Case> {
             "spec.autoscaling.targets.memoryUtilization.percent",
         ),
         accept("10", fallback(&json!({}))),
-        accept("10", fallback(&json!({"policy": "HoldCurrent", "failureThreshold": 5}))),
+        accept("28", fallback(&json!({"policy": "HoldCurrent", "failureThreshold": 3}))),
+        accept(
+            "28",
+            fallback(&json!({"policy": "AtLeast", "replicas": 3, "failureThreshold": 5})),
+        ),
+        refuse(
+            "28",
+            fallback(&json!({"policy": "HoldCurrent", "failureThreshold": 5})),
+            THRESHOLD,
+        ),
+        refuse("28", fallback(&json!({"failureThreshold": 5})), THRESHOLD),
         accept("10", fallback(&json!({"policy": "AtLeast", "replicas": 3}))),
         accept("10", fallback(&json!({"policy": "Fixed", "replicas": 1}))),
         refuse("10", fallback(&json!({"replicas": 2})), POLICY),
