@@ -218,7 +218,7 @@ fn value(of: Option<&Measured>) -> Option<f64> {
 }
 
 /// The larger one first, what is not known last.
-fn largest<T: PartialOrd>(a: Option<T>, b: Option<T>) -> Ordering {
+fn largest<T: PartialOrd + Copy>(a: Option<T>, b: Option<T>) -> Ordering {
     b.partial_cmp(&a).unwrap_or(Ordering::Equal)
 }
 

@@ -166,7 +166,7 @@ async fn one(
         } => victims::take_out(&ctx.cluster, worker, pod, uid, *controller).await?,
         Step::DeletePod { name: pod, uid } => victims::delete(&ctx.cluster, &namespace, pod, uid).await?,
         Step::BarEviction { name: pod, uid, barred } => {
-            victims::bar(&ctx.cluster, &namespace, pod, uid, *barred).await?
+            victims::bar(&ctx.cluster, &namespace, pod, uid, *barred).await?;
         }
         Step::Scale {
             from,
