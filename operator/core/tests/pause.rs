@@ -50,11 +50,7 @@ impl Fleet {
         for queue in &mut self.cluster.world.queues {
             queue.at = now;
         }
-        for pod in self.cluster.pods() {
-            if let Seen::Known(report) = &mut pod.report {
-                report.pod.at = now;
-            }
-        }
+        self.cluster.report_again(now);
         let plan = plan(desired, &self.cluster.world, &self.memory, Pass::default(), now);
         for step in &plan.steps {
             self.cluster.execute(desired, step, now).expect("no conflict");

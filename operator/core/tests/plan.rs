@@ -75,6 +75,7 @@ fn converge(cluster: &mut Cluster, desired: &Desired, mut memory: Memory, cut: u
     let mut now = t0();
     let mut quiet = 0;
     for pass in 0..200 {
+        cluster.report_again(now);
         let p = plan(desired, &cluster.world, &memory, Pass::default(), now);
         for step in p.steps.iter().take(if pass < 20 { cut } else { usize::MAX }) {
             cluster
@@ -187,13 +188,28 @@ fn scale_in_marks_idle_victims_first_and_lowers_the_size_a_second_later() {
         Pass::default(),
         t0() + seconds(62),
     );
+    let drain = Step::Drain {
+        name: "billing-uid-1".into(),
+        uid: "uid-1".into(),
+    };
+    assert_eq!(second.steps, [drain], "it takes no task from now on");
+    cluster
+        .execute(&smaller, &second.steps[0], t0() + seconds(62))
+        .expect("it answers");
+    let third = plan(
+        &smaller,
+        &cluster.world,
+        &second.memory,
+        Pass::default(),
+        t0() + seconds(63),
+    );
     assert!(
-        matches!(second.steps.as_slice(), [Step::Scale { from: 3, to: 2, .. }]),
+        matches!(third.steps.as_slice(), [Step::Scale { from: 3, to: 2, .. }]),
         "{:?}",
-        second.steps
+        third.steps
     );
     cluster
-        .execute(&smaller, &second.steps[0], t0())
+        .execute(&smaller, &third.steps[0], t0() + seconds(63))
         .expect("fresh version");
     assert!(cluster.pods().iter().all(|pod| pod.uid != "uid-1"), "the idle pod went");
 }

@@ -6,7 +6,7 @@ mod common;
 
 use common::{Cluster, a_fleet, t0};
 use fleet_core::autoscale::{self, PodPhase, Seen};
-use fleet_core::rules::quarantine::needed;
+use fleet_core::rules::quarantine::{drain_first, needed};
 use fleet_core::rules::scale::VICTIM_COST;
 use fleet_core::{
     Connection, Desired, Memory, Pass, Plan, PodView, Quarantine, Reason, Source, Step, WorkerReport, plan,
@@ -67,11 +67,7 @@ impl Story {
     /// What the next pass would do.
     fn plan(&mut self, desired: &Desired) -> Plan {
         let now = self.now;
-        for pod in self.cluster.pods() {
-            if let Seen::Known(report) = &mut pod.report {
-                report.pod.at = now;
-            }
-        }
+        self.cluster.report_again(now);
         plan(desired, &self.cluster.world, &self.memory, Pass::default(), now)
     }
 
@@ -145,6 +141,94 @@ fn a_busy_victim_is_drained_taken_out_and_deleted_when_nothing_is_left() {
     assert_eq!(told(&story.pass(&smaller)), ["delete uid-1"]);
     assert_eq!(story.cluster.cut_off, Vec::<String>::new());
     assert_eq!(told(&story.pass(&smaller)), Vec::<String>::new());
+}
+
+#[test]
+fn an_idle_victim_takes_no_task_before_the_size_is_lowered() {
+    let mut story = Story::of(2);
+    story.cluster.busy("uid-0", 1, seconds(5));
+    let smaller = a_fleet(1);
+    let expected: [&[&str]; 5] = [
+        &["mark uid-1 true"],
+        &[],
+        &["drain uid-1"],
+        // It runs nothing and takes nothing: its ReplicaSet ends it, and makes no other in its place.
+        &["scale 2 -> 1"],
+        &[],
+    ];
+    for (second, steps) in expected.into_iter().enumerate() {
+        let planned = story.pass(&smaller);
+        assert_eq!(told(&planned), steps, "after {second} s");
+    }
+    assert_eq!(story.cluster.pods().len(), 1);
+    assert_eq!(story.cluster.cut_off, Vec::<String>::new());
+}
+
+#[test]
+fn an_idle_victim_that_got_a_task_before_it_was_told_leaves_by_quarantine() {
+    let mut story = Story::of(2);
+    story.cluster.busy("uid-0", 1, seconds(5));
+    let smaller = a_fleet(1);
+    story.pass(&smaller);
+    story.pass(&smaller);
+    let planned = story.plan(&smaller);
+    assert_eq!(told(&planned), ["drain uid-1"]);
+    story.cluster.busy("uid-1", 1, seconds(0));
+    for step in &planned.steps {
+        story
+            .cluster
+            .execute(&smaller, step, story.now)
+            .expect("the pod is there");
+    }
+    story.memory = planned.memory;
+    story.now += seconds(1);
+    assert_eq!(told(&story.pass(&smaller)), ["quarantine uid-1 false"]);
+    assert_eq!(told(&story.pass(&smaller)), ["scale 2 -> 1", "quarantine uid-1 true"]);
+    assert_eq!(story.cluster.cut_off, Vec::<String>::new());
+}
+
+#[test]
+fn a_pod_that_its_replica_set_is_about_to_end_is_left_to_it() {
+    let mut story = Story::of(2);
+    story.cluster.busy("uid-0", 1, seconds(5));
+    let smaller = a_fleet(1);
+    for _ in 0..3 {
+        story.pass(&smaller);
+    }
+    let planned = story.plan(&smaller);
+    assert_eq!(told(&planned), ["scale 2 -> 1"]);
+    // Written, and the ReplicaSet has not seen it.
+    story.cluster.deployment().replicas = 1;
+    story.memory = planned.memory;
+    story.now += seconds(1);
+    assert_eq!(told(&story.plan(&smaller)), Vec::<String>::new());
+    // The size is wanted back before that: nobody ends the pod, and it takes no task any more.
+    story.cluster.deployment().replicas = 2;
+    story.memory = Memory::default();
+    let back = told(&story.plan(&a_fleet(2)));
+    assert!(back.contains(&"quarantine uid-1 false".to_owned()), "{back:?}");
+}
+
+#[test]
+fn short_tasks_need_no_word_before_the_end() {
+    let law = |mean: f64| -> autoscale::Memory {
+        let kind = serde_json::json!({"busy": 10.0 * mean, "completions": 10.0, "ratio": 1.0});
+        serde_json::from_value(serde_json::json!({"kinds": [kind, kind, kind, kind]})).expect("reads back")
+    };
+    let mut story = Story::of(1);
+    let grace = seconds(60);
+    let idle = story.pod("uid-0").clone();
+    assert!(drain_first(&idle, grace, &law(0.61)), "61 s");
+    assert!(!drain_first(&idle, grace, &law(0.6)), "60 s");
+    assert!(drain_first(&idle, grace, &autoscale::Memory::default()), "not known");
+    story.cluster.busy("uid-0", 1, seconds(5));
+    assert!(
+        !drain_first(story.pod("uid-0"), grace, &law(9.0)),
+        "busy: `needed` tells"
+    );
+    let mut other = idle;
+    report(&mut other).source = Source::Scrape;
+    assert!(!drain_first(&other, grace, &law(9.0)), "it cannot be told");
 }
 
 #[test]
@@ -378,5 +462,38 @@ proptest! {
         story.pass(&smaller);
         prop_assert!(story.cluster.pods().iter().all(|pod| !pod.quarantined()));
         prop_assert_eq!(&story.cluster.cut_off, &Vec::<String>::new());
+    }
+
+    /// A task may come at any moment, between two writes too, to any pod that takes tasks.
+    #[test]
+    fn no_task_that_comes_in_between_is_cut_off(
+        size in 1u32..6,
+        less in 0u32..6,
+        tasks in prop::collection::vec((0usize..20, 0usize..4, 0usize..6), 0..20),
+        quick: bool,
+    ) {
+        let smaller = a_fleet(less.min(size));
+        let mut story = Story::of(size);
+        story.cluster.quick = quick;
+        for pass in 0..60 {
+            let planned = story.plan(&smaller);
+            let mut steps = planned.steps.iter();
+            for moment in 0.. {
+                for (_, _, n) in tasks.iter().filter(|(at, then, _)| (*at, *then) == (pass, moment)) {
+                    let uid = story.cluster.pods().get(*n).filter(|pod| pod.serves() && pod.report.is_known() && !pod.drains()).map(|pod| pod.uid.clone());
+                    if let Some(uid) = uid {
+                        story.cluster.busy(&uid, 1, seconds(0));
+                    }
+                }
+                let Some(step) = steps.next() else { break };
+                story.cluster.execute(&smaller, step, story.now).expect("nobody else writes");
+                prop_assert_eq!(&story.cluster.cut_off, &Vec::<String>::new());
+            }
+            story.memory = planned.memory;
+            story.cluster.settle(story.now);
+            story.now += seconds(1);
+            prop_assert_eq!(&story.cluster.cut_off, &Vec::<String>::new());
+        }
+        prop_assert_eq!(story.cluster.deployment().replicas, less.min(size));
     }
 }

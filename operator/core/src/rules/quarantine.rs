@@ -51,32 +51,56 @@ pub fn needed(pod: &PodView, graceful: SignedDuration, law: &autoscale::Memory) 
     ))
 }
 
+/// Whether an idle victim is told to drain before its place is given up: until its end begins it may take a task, and one that takes longer
+/// than the grace period would be cut off. Tasks that fit into it need no such care; a kind of which none ever ended here is not expected.
+pub fn drain_first(pod: &PodView, graceful: SignedDuration, law: &autoscale::Memory) -> bool {
+    let Some(report) = pod.control().filter(|_| pod.busy() == Some(0)) else {
+        return false;
+    };
+    let means = report
+        .pod
+        .slots
+        .iter()
+        .filter_map(|slot| law.service_seconds(slot.kind));
+    means
+        .reduce(f64::max)
+        .is_none_or(|slowest| TAIL * slowest > graceful.as_secs_f64())
+}
+
 /// The steps by which a pod leaves: drained first, so that a pod that does not answer stays where it is.
 pub fn leave(pod: &PodView, why: String) -> [Step; 2] {
-    let (name, uid) = (pod.name.clone(), pod.uid.clone());
-    let drain = Step::Drain {
-        name: name.clone(),
-        uid: uid.clone(),
-    };
     let relabel = Step::Quarantine {
-        name,
-        uid,
+        name: pod.name.clone(),
+        uid: pod.uid.clone(),
         controller: false,
         why: Some(why),
     };
-    [drain, relabel]
+    [drain(pod), relabel]
+}
+
+/// Tells a pod to take no new task.
+pub fn drain(pod: &PodView) -> Step {
+    Step::Drain {
+        name: pod.name.clone(),
+        uid: pod.uid.clone(),
+    }
 }
 
 /// What is left to do for pods in quarantine, and for one that was told to drain and not yet taken out. A pod of a scale-in that is
-/// still under way is not deleted: its place is not given up yet.
-pub fn tend(world: &World, announced: Option<&ScaleIn>, now: Timestamp) -> Vec<Step> {
+/// still under way is not deleted: its place is not given up yet. Nor is one taken out that runs nothing and goes with that scale-in, or
+/// with the size that is written, `replicas`, which its `ReplicaSet` may not have seen.
+pub fn tend(world: &World, announced: Option<&ScaleIn>, replicas: u32, now: Timestamp) -> Vec<Step> {
     // A worker that cannot tell Temporal about its last task says nothing about it, and nothing is deleted without Temporal.
     let connected = matches!(world.connection, Connection::Connected { .. });
-    let may_go = |pod: &PodView| connected && announced.is_none_or(|scale_in| !scale_in.victims.contains(&pod.uid));
+    let goes = |pod: &PodView| announced.is_some_and(|scale_in| scale_in.victims.contains(&pod.uid));
     let pods = world.pods.known().map(Vec::as_slice).unwrap_or_default();
+    let serving = pods.iter().filter(|pod| pod.serves()).count();
+    let surplus = serving > replicas as usize;
+    let stays = |pod: &PodView| (goes(pod) && pod.busy() == Some(0)) || (surplus && done(pod, now));
     pods.iter()
         .filter(|pod| !pod.deleting)
-        .filter_map(|pod| next(pod, may_go(pod), now))
+        .filter(|pod| pod.quarantined() || !stays(pod))
+        .filter_map(|pod| next(pod, connected && !goes(pod), now))
         .collect()
 }
 
@@ -114,7 +138,7 @@ fn next(pod: &PodView, may_go: bool, now: Timestamp) -> Option<Step> {
 }
 
 /// It says now that it was told to drain and that nothing is left. What is not known is not done.
-fn done(pod: &PodView, now: Timestamp) -> bool {
+pub fn done(pod: &PodView, now: Timestamp) -> bool {
     let said = pod
         .control()
         .is_some_and(|report| report.draining && report.drained && now.duration_since(report.pod.at) <= FRESH);

@@ -155,6 +155,7 @@ impl Cluster {
                     return Err("the pod does not answer".into());
                 };
                 report.draining = true;
+                report.pod.at = now;
                 report.drained = report.pod.slots.iter().all(|slot| slot.used == 0);
             }
             Step::Quarantine {
@@ -256,7 +257,10 @@ impl Cluster {
             let n = self.next_pod;
             self.next_pod += 1;
             let mut pod = a_pod(&format!("uid-{n}"), now);
-            pod.ready = pod.ready.filter(|_| quick);
+            if !quick {
+                pod.ready = None;
+                pod.report = Seen::unknown("its container has not begun");
+            }
             self.pods().push(pod);
         }
         self.pods()
@@ -294,11 +298,21 @@ impl Cluster {
         any
     }
 
-    /// Ends pods, and notes those that ran something.
+    /// Ends pods, and notes those that ran something, or may have.
     fn end(&mut self, goes: impl Fn(&PodView) -> bool) {
         let gone: Vec<PodView> = self.pods().extract_if(.., |pod| goes(pod)).collect();
-        let busy = gone.into_iter().filter(|pod| pod.busy() != Some(0));
+        let begun = |pod: &PodView| pod.ready.is_some() || pod.report.is_known();
+        let busy = gone.into_iter().filter(|pod| begun(pod) && pod.busy() != Some(0));
         self.cut_off.extend(busy.map(|pod| pod.uid));
+    }
+
+    /// All pods that can be read say the same again.
+    pub(crate) fn report_again(&mut self, now: Timestamp) {
+        for pod in self.pods() {
+            if let Seen::Known(report) = &mut pod.report {
+                report.pod.at = now;
+            }
+        }
     }
 
     /// Sets what runs in a pod.
