@@ -139,6 +139,36 @@ fn what_nobody_knows_is_left_as_it_is() {
 }
 
 #[test]
+fn another_source_takes_nothing_back_and_forbids_nothing() {
+    let barred = Eviction::Barred { since: None };
+    for (stage, tasks, eviction) in [
+        (Quarantine::No, 0, barred),
+        (Quarantine::Kept, 0, barred),
+        (Quarantine::Kept, 1, Eviction::Open),
+    ] {
+        let (desired, mut cluster) = at_rest(1);
+        cluster.busy("uid-0", tasks, OLD);
+        let pod = pod(&mut cluster, "uid-0");
+        (pod.quarantine, pod.eviction) = (stage, eviction);
+        if let Seen::Known(report) = &mut pod.report {
+            report.source = Source::Heartbeat;
+        }
+        assert_eq!(told(&desired, &cluster, t0()), [], "{stage:?}, {tasks} tasks");
+    }
+}
+
+#[test]
+fn protection_comes_before_what_is_taken_back_whatever_the_ages() {
+    let (desired, mut cluster) = at_rest(2);
+    cluster.busy("uid-0", 1, YOUNG);
+    pod(&mut cluster, "uid-0").eviction = Eviction::Barred { since: None };
+    cluster.busy("uid-1", 1, SignedDuration::from_secs(1));
+    pod(&mut cluster, "uid-1").quarantine = Quarantine::Kept;
+    let wanted = [("uid-1".to_owned(), true), ("uid-0".to_owned(), false)];
+    assert_eq!(told(&desired, &cluster, t0()), wanted);
+}
+
+#[test]
 fn what_somebody_else_says_stays_whatever_runs() {
     let (desired, mut cluster) = at_rest(1);
     for tasks in [0, 1] {
@@ -173,8 +203,8 @@ fn temporal_need_not_answer() {
 fn a_pass_writes_a_bounded_number_of_pods_the_oldest_tasks_first() {
     let size = MOST + 5;
     let (desired, mut cluster) = at_rest(size as u32);
-    for n in 0..size {
-        let age = OLD + SignedDuration::from_secs(n as i64);
+    for (n, second) in (0..size).zip(0..) {
+        let age = OLD + SignedDuration::from_secs(second);
         cluster.busy(&format!("uid-{n}"), 1, age);
     }
     let idle = pod(&mut cluster, &format!("uid-{}", size - 1));

@@ -145,7 +145,7 @@ async fn what_proves_who_we_are_is_not_sent_without_tls() {
     let address = frontend.serve(None).await;
     for name in ["authorization", "Authorization"] {
         let header = (name.to_owned(), Secret::new("Bearer canary-4711"));
-        let bearer = endpoint(address.clone()).with_headers([header].into());
+        let bearer = endpoint(address).with_headers([header].into());
         let error = client().describe_namespace(&bearer, "default").await.unwrap_err();
         assert_eq!(error, Error::InTheClear { name: name.into() });
         assert_eq!(error.class(), Class::Invalid);
