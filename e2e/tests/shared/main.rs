@@ -4,6 +4,7 @@ mod bad_input;
 mod by_hand;
 mod chart;
 mod crd;
+mod plugin;
 mod python;
 mod quarantine;
 mod queues;
