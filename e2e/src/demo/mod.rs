@@ -1,9 +1,8 @@
 //! The demo: one scenario on a real cluster, watched every second, and judged by what the event histories say.
 //!
-//! `scenario` says which load when, `sampler` looks, `record` keeps, `verdict` judges, `view`, `summary` and `explain` show.
+//! `scenario` says which load when, `sampler` looks, `record` keeps, `verdict` judges, `view` and `summary` show.
 
 pub mod args;
-mod explain;
 pub mod record;
 pub mod run;
 pub mod sampler;

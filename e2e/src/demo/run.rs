@@ -8,7 +8,6 @@ use tokio::time::Instant;
 
 use super::{
     args::Args,
-    explain::explain,
     record::{PhaseKind, PhaseSpan, Record, Sample},
     sampler::Sampler,
     scenario::{Phase, Progress, scenario},
@@ -19,7 +18,7 @@ use super::{
 use crate::{
     clock,
     cluster::Layout,
-    fleet::{Access, Fleet, FleetManifest, operator, operator::OperatorImage, temporal},
+    fleet::{Access, Fleet, FleetManifest, operator, operator::OperatorImage, plugin::plugin, temporal},
     load::{Generator, TemporalClient, collect, collect::terminate_open, generator::OnQueue},
 };
 
@@ -123,7 +122,7 @@ pub async fn run(args: Args) -> Result<Verdict> {
         "\nkubectl temporal-worker explain {} -n {}\n",
         fleet.name, fleet.namespace
     );
-    println!("{}", explain(&fleet).await?);
+    println!("{}", plugin(&fleet, "explain", &[]).await?);
     finish(&args, &access, &fleet).await?;
     Ok(verdict)
 }

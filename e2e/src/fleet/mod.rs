@@ -9,6 +9,7 @@ pub mod handle;
 pub mod manifest;
 pub mod metrics;
 pub mod operator;
+pub mod plugin;
 pub mod pods;
 pub mod sizes;
 pub mod status;

@@ -5,6 +5,7 @@ mod by_hand;
 mod chart;
 mod crd;
 mod eviction;
+mod plugin;
 mod python;
 mod quarantine;
 mod queues;

@@ -23,8 +23,6 @@ pub(crate) struct Workers {
     pub(crate) reporting: u32,
     /// Ready pods that report with figures at most two intervals old.
     pub(crate) recent: u32,
-    /// Draining pods that say, as lately, that they run nothing.
-    pub(crate) resting: u32,
     /// When each starting pod will be Ready [s from now], ascending; stuck pods are not in it.
     pub(crate) starting: Vec<f64>,
     /// Pods that should have been Ready long ago.
@@ -229,12 +227,7 @@ impl Workers {
                     self.starting.push((start.median - age).max(1.0));
                 }
             }
-            PodPhase::Draining => {
-                let rests = report.is_some_and(|report| {
-                    elapsed(now, report.at) <= 2.0 * seconds(interval) && report.slots.iter().all(|slot| slot.used == 0)
-                });
-                self.resting += u32::from(rests);
-            }
+            PodPhase::Draining => {}
         }
     }
 }

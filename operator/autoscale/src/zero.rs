@@ -45,8 +45,8 @@ pub(crate) fn idle(
         && workers.recent == workers.ready
         && workers.starting.is_empty()
         && workers.stuck == 0
-        // A pod that the sample does not show may be working. One that was told to drain for the sake of this zero is shown.
-        && workers.ready.saturating_add(workers.resting) >= sample.replicas;
+        // A pod that the sample does not show may be working.
+        && workers.ready >= sample.replicas;
     let nothing = queues.waiting() <= 0.0 && workers.busy_slots == 0 && !workers.active && !sample.rolling;
     if forbidden || sample.replicas == 0 || !all_known || !nothing {
         memory.transient.idle_since = None;

@@ -98,12 +98,12 @@ pub fn plan(desired: &Desired, world: &World, memory: &Memory, pass: Pass, now: 
         }
         Some(_) | None => {}
     }
-    let replicas = remembered.desired.unwrap_or(sized.replicas);
-    steps.extend(quarantine::tend(world, remembered.scale_in.as_ref(), replicas, now));
+    steps.extend(quarantine::tend(world, remembered.scale_in.as_ref(), now));
     if quarantine::waits(world) {
         next = next.min(WAITING);
     }
     let (limits, conflicts) = queue_rate::queue_rate(desired, world);
+    let replicas = remembered.desired.unwrap_or(sized.replicas);
     let input = Input {
         desired,
         world,

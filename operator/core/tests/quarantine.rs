@@ -6,7 +6,7 @@ mod common;
 
 use common::{Cluster, a_fleet, t0};
 use fleet_core::autoscale::{self, PodPhase, Seen};
-use fleet_core::rules::quarantine::{drain_first, needed};
+use fleet_core::rules::quarantine::needed;
 use fleet_core::rules::scale::VICTIM_COST;
 use fleet_core::{
     Connection, Desired, Memory, Pass, Plan, PodView, Quarantine, Reason, Source, Step, WorkerReport, plan,
@@ -74,6 +74,12 @@ impl Story {
     /// One pass, and what Kubernetes makes of it, a second later.
     fn pass(&mut self, desired: &Desired) -> Plan {
         let planned = self.plan(desired);
+        self.carry_out(desired, &planned);
+        planned
+    }
+
+    /// What Kubernetes makes of a plan, a second later.
+    fn carry_out(&mut self, desired: &Desired, planned: &Plan) {
         for step in &planned.steps {
             self.cluster
                 .execute(desired, step, self.now)
@@ -82,7 +88,6 @@ impl Story {
         self.memory = planned.memory.clone();
         self.cluster.settle(self.now);
         self.now += seconds(1);
-        planned
     }
 
     fn pod(&mut self, uid: &str) -> &mut PodView {
@@ -144,91 +149,40 @@ fn a_busy_victim_is_drained_taken_out_and_deleted_when_nothing_is_left() {
 }
 
 #[test]
-fn an_idle_victim_takes_no_task_before_the_size_is_lowered() {
-    let mut story = Story::of(2);
+fn an_idle_victim_that_may_be_given_a_long_task_leaves_as_a_busy_one() {
+    let mut story = Story::of(3);
     story.cluster.busy("uid-0", 1, seconds(5));
-    let smaller = a_fleet(1);
-    let expected: [&[&str]; 5] = [
-        &["mark uid-1 true"],
-        &[],
-        &["drain uid-1"],
-        // It runs nothing and takes nothing: its ReplicaSet ends it, and makes no other in its place.
-        &["scale 2 -> 1"],
-        &[],
-    ];
-    for (second, steps) in expected.into_iter().enumerate() {
-        let planned = story.pass(&smaller);
-        assert_eq!(told(&planned), steps, "after {second} s");
+    for uid in ["uid-1", "uid-2"] {
+        report(story.pod(uid)).pod.slots[0].completions = 1;
     }
-    assert_eq!(story.cluster.pods().len(), 1);
-    assert_eq!(story.cluster.cut_off, Vec::<String>::new());
-}
-
-#[test]
-fn an_idle_victim_that_got_a_task_before_it_was_told_leaves_by_quarantine() {
-    let mut story = Story::of(2);
-    story.cluster.busy("uid-0", 1, seconds(5));
-    let smaller = a_fleet(1);
-    story.pass(&smaller);
-    story.pass(&smaller);
+    let smaller = a_fleet(2);
+    for steps in [&["mark uid-1 true"][..], &[]] {
+        assert_eq!(told(&story.pass(&smaller)), steps);
+    }
     let planned = story.plan(&smaller);
-    assert_eq!(told(&planned), ["drain uid-1"]);
+    assert_eq!(told(&planned), ["drain uid-1", "quarantine uid-1 false"]);
+    // It was idle when it was asked.
     story.cluster.busy("uid-1", 1, seconds(0));
-    for step in &planned.steps {
-        story
-            .cluster
-            .execute(&smaller, step, story.now)
-            .expect("the pod is there");
-    }
-    story.memory = planned.memory;
-    story.now += seconds(1);
-    assert_eq!(told(&story.pass(&smaller)), ["quarantine uid-1 false"]);
-    assert_eq!(told(&story.pass(&smaller)), ["scale 2 -> 1", "quarantine uid-1 true"]);
+    story.carry_out(&smaller, &planned);
+    assert_eq!(told(&story.pass(&smaller)), ["scale 3 -> 2", "quarantine uid-1 true"]);
+    assert_eq!(story.pod("uid-1").quarantine, Quarantine::Kept);
     assert_eq!(story.cluster.cut_off, Vec::<String>::new());
 }
 
 #[test]
-fn a_pod_that_its_replica_set_is_about_to_end_is_left_to_it() {
-    let mut story = Story::of(2);
-    story.cluster.busy("uid-0", 1, seconds(5));
-    let smaller = a_fleet(1);
-    for _ in 0..3 {
-        story.pass(&smaller);
-    }
-    let planned = story.plan(&smaller);
-    assert_eq!(told(&planned), ["scale 2 -> 1"]);
-    // Written, and the ReplicaSet has not seen it.
-    story.cluster.deployment().replicas = 1;
-    story.memory = planned.memory;
-    story.now += seconds(1);
-    assert_eq!(told(&story.plan(&smaller)), Vec::<String>::new());
-    // The size is wanted back before that: nobody ends the pod, and it takes no task any more.
-    story.cluster.deployment().replicas = 2;
-    story.memory = Memory::default();
-    let back = told(&story.plan(&a_fleet(2)));
-    assert!(back.contains(&"quarantine uid-1 false".to_owned()), "{back:?}");
-}
-
-#[test]
-fn short_tasks_need_no_word_before_the_end() {
-    let law = |mean: f64| -> autoscale::Memory {
-        let kind = serde_json::json!({"busy": 10.0 * mean, "completions": 10.0, "ratio": 1.0});
-        serde_json::from_value(serde_json::json!({"kinds": [kind, kind, kind, kind]})).expect("reads back")
-    };
+fn the_law_ends_the_last_pods_without_making_others() {
+    let desired = common::autoscaled(0, 5);
     let mut story = Story::of(1);
-    let grace = seconds(60);
-    let idle = story.pod("uid-0").clone();
-    assert!(drain_first(&idle, grace, &law(0.61)), "61 s");
-    assert!(!drain_first(&idle, grace, &law(0.6)), "60 s");
-    assert!(drain_first(&idle, grace, &autoscale::Memory::default()), "not known");
-    story.cluster.busy("uid-0", 1, seconds(5));
-    assert!(
-        !drain_first(story.pod("uid-0"), grace, &law(9.0)),
-        "busy: `needed` tells"
-    );
-    let mut other = idle;
-    report(&mut other).source = Source::Scrape;
-    assert!(!drain_first(&other, grace, &law(9.0)), "it cannot be told");
+    report(story.pod("uid-0")).pod.slots[0].completions = 1;
+    let mut steps = Vec::new();
+    for _ in 0..400 {
+        for queue in &mut story.cluster.world.queues {
+            queue.at = story.now;
+        }
+        steps.extend(told(&story.pass(&desired)));
+    }
+    assert_eq!(story.cluster.deployment().replicas, 0);
+    assert!(!steps.iter().any(|step| step.starts_with("quarantine")), "{steps:?}");
 }
 
 #[test]
@@ -385,7 +339,7 @@ fn who_needs_quarantine() {
         story.cluster.busy("uid-0", running, seconds(age));
         needed(story.pod("uid-0"), grace, law)
     };
-    assert_eq!(needed(0, 0, &law(0.0, 0.0)), None, "nothing runs");
+    assert_eq!(needed(0, 0, &law(0.0, 0.0)), None, "it never ran anything");
     assert_eq!(
         needed(2, 5, &law(8.0, 4.0)).as_deref(),
         Some("runs 2 tasks, the oldest for 5 s; how long such tasks take is not known, and a pod gets 60 s to finish")
@@ -399,6 +353,21 @@ fn who_needs_quarantine() {
         needed(1, 61, &law(0.1, 100.0)).is_some(),
         "older than the grace already"
     );
+
+    story.cluster.busy("uid-0", 0, seconds(0));
+    report(story.pod("uid-0")).pod.slots[0].completions = 1;
+    let mut idle = |law: &autoscale::Memory| fleet_core::rules::quarantine::needed(story.pod("uid-0"), grace, law);
+    assert_eq!(
+        idle(&law(0.0, 0.0)).as_deref(),
+        Some(
+            "runs nothing and may be given a task; how long such tasks take is not known, and a pod gets 60 s to finish"
+        )
+    );
+    assert_eq!(
+        idle(&law(61.0, 100.0)).as_deref(),
+        Some("runs nothing and may be given a task; 0 s + 100 x 0.6 s = 61 s, and a pod gets 60 s to finish")
+    );
+    assert_eq!(idle(&law(60.0, 100.0)), None, "60 s are enough");
 
     story.cluster.busy("uid-0", 1, seconds(5));
     report(story.pod("uid-0")).source = Source::Scrape;
@@ -464,23 +433,24 @@ proptest! {
         prop_assert_eq!(&story.cluster.cut_off, &Vec::<String>::new());
     }
 
-    /// A task may come at any moment, between two writes too, to any pod that takes tasks.
+    /// A task may come at any moment, between two writes too, to any pod that is Ready and was not told to drain.
     #[test]
     fn no_task_that_comes_in_between_is_cut_off(
         size in 1u32..6,
         less in 0u32..6,
         tasks in prop::collection::vec((0usize..20, 0usize..4, 0usize..6), 0..20),
-        quick: bool,
     ) {
         let smaller = a_fleet(less.min(size));
         let mut story = Story::of(size);
-        story.cluster.quick = quick;
+        for pod in story.cluster.pods() {
+            report(pod).pod.slots[0].completions = 1;
+        }
         for pass in 0..60 {
             let planned = story.plan(&smaller);
             let mut steps = planned.steps.iter();
             for moment in 0.. {
                 for (_, _, n) in tasks.iter().filter(|(at, then, _)| (*at, *then) == (pass, moment)) {
-                    let uid = story.cluster.pods().get(*n).filter(|pod| pod.serves() && pod.report.is_known() && !pod.drains()).map(|pod| pod.uid.clone());
+                    let uid = story.cluster.pods().get(*n).filter(|pod| pod.serves() && pod.ready.is_some() && !pod.drains()).map(|pod| pod.uid.clone());
                     if let Some(uid) = uid {
                         story.cluster.busy(&uid, 1, seconds(0));
                     }

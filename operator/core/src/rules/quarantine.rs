@@ -6,7 +6,7 @@
 
 use jiff::{SignedDuration, Timestamp};
 
-use crate::autoscale;
+use crate::autoscale::{self, SlotReport};
 use crate::memory::ScaleIn;
 use crate::rules::scale::VICTIM_COST;
 use crate::step::Step;
@@ -18,23 +18,30 @@ const TAIL: f64 = 100.0;
 /// What a pod says for longer than this is no word about now.
 const FRESH: SignedDuration = SignedDuration::from_secs(5);
 
-/// Why this victim must leave by quarantine, in figures; `None` if its grace period is enough, if it runs nothing, or if it cannot be
-/// told to drain: such a pod has its grace period and no more.
+/// Why this victim must leave by quarantine, in figures; `None` if its grace period is enough, or if it cannot be told to drain: such a
+/// pod has its grace period and no more. One that runs nothing may be given a task until its end begins; one that never had any is left
+/// out, as else each pod that a `ReplicaSet` makes in the place of another would need one more.
 pub fn needed(pod: &PodView, graceful: SignedDuration, law: &autoscale::Memory) -> Option<String> {
     let report = pod.control()?;
-    let running = pod.busy().filter(|running| *running > 0)?;
-    let Some(age) = report.oldest_task else {
-        return Some(format!("runs {running} tasks, for how long is not known"));
+    let slots = &report.pod.slots;
+    let running = pod.busy()?;
+    let (what, age, slowest) = if running > 0 {
+        let Some(age) = report.oldest_task else {
+            return Some(format!("runs {running} tasks, for how long is not known"));
+        };
+        let tasks = if running == 1 { "task" } else { "tasks" };
+        let what = format!("runs {running} {tasks}, the oldest for {:.0} s", age.as_secs_f64());
+        let slowest = slowest(slots.iter().filter(|slot| slot.used > 0), law);
+        (what, age.as_secs_f64(), slowest)
+    } else if slots.iter().any(|slot| slot.completions > 0) {
+        // Of a kind that ran in other pods alone it may be given one as well.
+        let comes = |slot: &&SlotReport| slot.completions > 0 || law.service_seconds(slot.kind).is_some();
+        let slowest = slowest(slots.iter().filter(comes), law);
+        ("runs nothing and may be given a task".to_owned(), 0.0, slowest)
+    } else {
+        return None;
     };
-    let mut means = report
-        .pod
-        .slots
-        .iter()
-        .filter(|slot| slot.used > 0)
-        .map(|slot| law.service_seconds(slot.kind));
-    // Of the kinds that run here the slowest; one that is not known makes the answer unknown.
-    let slowest = means.try_fold(0.0_f64, |slowest, mean| Some(slowest.max(mean?)));
-    let (age, grace) = (age.as_secs_f64(), graceful.as_secs_f64());
+    let grace = graceful.as_secs_f64();
     let may_take = match slowest {
         None => "how long such tasks take is not known".to_owned(),
         Some(mean) => {
@@ -45,62 +52,42 @@ pub fn needed(pod: &PodView, graceful: SignedDuration, law: &autoscale::Memory) 
             format!("{age:.0} s + {TAIL} x {mean:.1} s = {longest:.0} s")
         }
     };
-    let tasks = if running == 1 { "task" } else { "tasks" };
-    Some(format!(
-        "runs {running} {tasks}, the oldest for {age:.0} s; {may_take}, and a pod gets {grace:.0} s to finish"
-    ))
+    Some(format!("{what}; {may_take}, and a pod gets {grace:.0} s to finish"))
 }
 
-/// Whether an idle victim is told to drain before its place is given up: until its end begins it may take a task, and one that takes longer
-/// than the grace period would be cut off. Tasks that fit into it need no such care; a kind of which none ever ended here is not expected.
-pub fn drain_first(pod: &PodView, graceful: SignedDuration, law: &autoscale::Memory) -> bool {
-    let Some(report) = pod.control().filter(|_| pod.busy() == Some(0)) else {
-        return false;
-    };
-    let means = report
-        .pod
-        .slots
-        .iter()
-        .filter_map(|slot| law.service_seconds(slot.kind));
-    means
-        .reduce(f64::max)
-        .is_none_or(|slowest| TAIL * slowest > graceful.as_secs_f64())
+/// Mean service time of the slowest of these kinds [s]; one that is not known makes the answer unknown.
+fn slowest<'a>(mut slots: impl Iterator<Item = &'a SlotReport>, law: &autoscale::Memory) -> Option<f64> {
+    slots.try_fold(0.0_f64, |slowest, slot| {
+        Some(slowest.max(law.service_seconds(slot.kind)?))
+    })
 }
 
 /// The steps by which a pod leaves: drained first, so that a pod that does not answer stays where it is.
 pub fn leave(pod: &PodView, why: String) -> [Step; 2] {
+    let (name, uid) = (pod.name.clone(), pod.uid.clone());
+    let drain = Step::Drain {
+        name: name.clone(),
+        uid: uid.clone(),
+    };
     let relabel = Step::Quarantine {
-        name: pod.name.clone(),
-        uid: pod.uid.clone(),
+        name,
+        uid,
         controller: false,
         why: Some(why),
     };
-    [drain(pod), relabel]
-}
-
-/// Tells a pod to take no new task.
-pub fn drain(pod: &PodView) -> Step {
-    Step::Drain {
-        name: pod.name.clone(),
-        uid: pod.uid.clone(),
-    }
+    [drain, relabel]
 }
 
 /// What is left to do for pods in quarantine, and for one that was told to drain and not yet taken out. A pod of a scale-in that is
-/// still under way is not deleted: its place is not given up yet. Nor is one taken out that runs nothing and goes with that scale-in, or
-/// with the size that is written, `replicas`, which its `ReplicaSet` may not have seen.
-pub fn tend(world: &World, announced: Option<&ScaleIn>, replicas: u32, now: Timestamp) -> Vec<Step> {
+/// still under way is not deleted: its place is not given up yet.
+pub fn tend(world: &World, announced: Option<&ScaleIn>, now: Timestamp) -> Vec<Step> {
     // A worker that cannot tell Temporal about its last task says nothing about it, and nothing is deleted without Temporal.
     let connected = matches!(world.connection, Connection::Connected { .. });
-    let goes = |pod: &PodView| announced.is_some_and(|scale_in| scale_in.victims.contains(&pod.uid));
+    let may_go = |pod: &PodView| connected && announced.is_none_or(|scale_in| !scale_in.victims.contains(&pod.uid));
     let pods = world.pods.known().map(Vec::as_slice).unwrap_or_default();
-    let serving = pods.iter().filter(|pod| pod.serves()).count();
-    let surplus = serving > replicas as usize;
-    let stays = |pod: &PodView| (goes(pod) && pod.busy() == Some(0)) || (surplus && done(pod, now));
     pods.iter()
         .filter(|pod| !pod.deleting)
-        .filter(|pod| pod.quarantined() || !stays(pod))
-        .filter_map(|pod| next(pod, connected && !goes(pod), now))
+        .filter_map(|pod| next(pod, may_go(pod), now))
         .collect()
 }
 
@@ -138,7 +125,7 @@ fn next(pod: &PodView, may_go: bool, now: Timestamp) -> Option<Step> {
 }
 
 /// It says now that it was told to drain and that nothing is left. What is not known is not done.
-pub fn done(pod: &PodView, now: Timestamp) -> bool {
+fn done(pod: &PodView, now: Timestamp) -> bool {
     let said = pod
         .control()
         .is_some_and(|report| report.draining && report.drained && now.duration_since(report.pod.at) <= FRESH);

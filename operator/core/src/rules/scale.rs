@@ -1,8 +1,7 @@
 //! From the size decided to writes: out at once; in by two writes, the victims' deletion cost first and the replicas when our
-//! own watch shows it for a second, with the work in the pods read again in between. A victim whose work may outlast its grace period
-//! leaves by quarantine before the replicas are lowered, and they are lowered only once its `ReplicaSet` has let go of it: as long as it
-//! has not, it may take that pod for its own and end it. An idle victim that may take such work is told to drain, and they are lowered once
-//! it says that it has none and takes none.
+//! own watch shows it for a second, with the work in the pods read again in between. A victim whose work may outlast its grace period, be
+//! it what it runs or what it may be given in the meantime, leaves by quarantine before the replicas are lowered, and they are lowered
+//! only once its `ReplicaSet` has let go of it: as long as it has not, it may take that pod for its own and end it.
 
 use jiff::{SignedDuration, Timestamp};
 
@@ -74,7 +73,7 @@ pub fn scale(
         };
         let settled = since.is_some_and(|since| now.duration_since(since) >= SETTLE);
         if settled && steps.is_empty() {
-            match leaving(pods, &chosen.victims, desired, sized, now) {
+            match leaving(pods, &chosen, desired, sized) {
                 Leaving::Nobody => {
                     let why = Why {
                         reason: chosen.reason.clone(),
@@ -114,9 +113,9 @@ pub fn scale(
     }
 }
 
-/// How far the victims are that leave by quarantine, or that are told to drain before the size is lowered.
+/// How far the victims are that leave by quarantine.
 enum Leaving {
-    /// None of them, or all are out or run nothing and take nothing.
+    /// None of them, or all are out.
     Nobody,
     /// These begin now.
     Begin(Vec<Step>),
@@ -124,19 +123,23 @@ enum Leaving {
     Wait,
 }
 
-fn leaving(pods: &[PodView], victims: &[String], desired: &Desired, sized: &Sized, now: Timestamp) -> Leaving {
+fn leaving(pods: &[PodView], chosen: &ScaleIn, desired: &Desired, sized: &Sized) -> Leaving {
     let mut begin = Vec::new();
     let mut wait = false;
-    for pod in pods.iter().filter(|pod| victims.contains(&pod.uid) && !pod.deleting) {
-        // One that drains and has work is taken out as well; that is not begun here.
-        wait |= pod.quarantine == Quarantine::Leaving || (pod.serves() && pod.drains() && !quarantine::done(pod, now));
-        if !pod.serves() || pod.drains() {
-            continue;
-        }
-        if let Some(why) = quarantine::needed(pod, desired.graceful, &sized.autoscale) {
+    // The law ends the last pods only when none had anything to do for minutes; to make others in their place would begin that anew.
+    let rests = |pod: &PodView| chosen.to == 0 && sized.shrink == Shrink::ByLaw && pod.busy() == Some(0);
+    for pod in pods
+        .iter()
+        .filter(|pod| chosen.victims.contains(&pod.uid) && !pod.deleting)
+    {
+        // One that drains already is taken out as well; that is not begun here.
+        wait |= pod.quarantine == Quarantine::Leaving || (pod.serves() && pod.drains());
+        if pod.serves()
+            && !pod.drains()
+            && !rests(pod)
+            && let Some(why) = quarantine::needed(pod, desired.graceful, &sized.autoscale)
+        {
             begin.extend(quarantine::leave(pod, why));
-        } else if quarantine::drain_first(pod, desired.graceful, &sized.autoscale) {
-            begin.push(quarantine::drain(pod));
         }
     }
     if !begin.is_empty() {
@@ -229,13 +232,11 @@ fn stands(pending: &ScaleIn, sized: &Sized, view: &DeploymentView, pods: &[PodVi
     // A victim that has fallen silent may have been given work; a person who asks for a size gets it all the same.
     let readable = |pod: &PodView| pod.report.is_known() || pod.ready.is_none() || pod.never_reported;
     let read_again = sized.shrink == Shrink::ByHand || members(pods, &pending.victims).all(readable);
-    // In the place of a pod in quarantine its ReplicaSet makes another, and ends it first as long as it is not Ready. One that says
-    // something has begun: it may take a task before it is Ready, and is to be told first.
+    // In the place of a pod in quarantine its ReplicaSet makes another, and ends it first as long as it is not Ready.
     let serving = pods.iter().filter(|pod| pod.serves()).count();
-    let new = |pod: &PodView| pod.serves() && pod.ready.is_none() && !pod.report.is_known();
     let fresh = pods
         .iter()
-        .filter(|pod| new(pod) && !pending.victims.contains(&pod.uid))
+        .filter(|pod| pod.serves() && pod.ready.is_none() && !pending.victims.contains(&pod.uid))
         .count();
     let ends_nobody_else = serving.saturating_sub(pending.to as usize) <= staying + fresh;
     wanted && complete && read_again && ends_nobody_else

@@ -23,7 +23,7 @@ fn rank(pod: &PodView, long: bool) -> (bool, bool, bool, u32, std::cmp::Reverse<
     (
         pod.ready.is_some(),
         pod.busy().is_none(),
-        long,
+        long && pod.busy() != Some(0),
         pod.busy().unwrap_or_default(),
         std::cmp::Reverse(pod.created),
         &pod.uid,

@@ -1,18 +1,20 @@
-//! The last screen: why the fleet has its size, in the words that a user gets.
+//! `kubectl temporal-worker`, as a user calls it.
 
 use std::process::Stdio;
 
 use anyhow::{Context as _, Result, ensure};
 use tokio::process::Command;
 
-use crate::{fleet::Fleet, image::catalog};
+use super::Fleet;
+use crate::image::catalog;
 
-/// What `kubectl temporal-worker explain` prints of the fleet.
-pub(super) async fn explain(fleet: &Fleet) -> Result<String> {
+/// What a verb of the plugin prints about a fleet; an error with its words if it fails.
+pub async fn plugin(fleet: &Fleet, verb: &str, options: &[&str]) -> Result<String> {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let output = Command::new(cargo)
         .args(["run", "-q", "--bin", "kubectl-temporal_worker", "--"])
-        .args(["explain", &fleet.name, "-n", &fleet.namespace])
+        .args([verb, &fleet.name, "-n", &fleet.namespace])
+        .args(options)
         .current_dir(catalog::source_tree())
         .env("KUBECONFIG", fleet.access.kubeconfig())
         .stdin(Stdio::null())
@@ -22,7 +24,7 @@ pub(super) async fn explain(fleet: &Fleet) -> Result<String> {
         .context("failed to run cargo")?;
     ensure!(
         output.status.success(),
-        "kubectl temporal-worker explain: {}",
+        "kubectl temporal-worker {verb}: {}",
         String::from_utf8_lossy(&output.stderr).trim()
     );
     Ok(String::from_utf8_lossy(&output.stdout).into_owned())
