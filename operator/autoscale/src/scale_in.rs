@@ -114,6 +114,9 @@ pub(crate) fn forbidden(
     if !queues.recent {
         return Some("statistics of a queue are too old".into());
     }
+    if let Some(fall) = &queues.fall {
+        return Some(fall.clone());
+    }
     if reports && workers.recent < workers.ready {
         return Some(
             workers

@@ -41,13 +41,19 @@ pub(crate) fn idle(
             .as_ref()
             .is_some_and(|behavior| behavior.select_policy == SelectPolicy::Disabled);
     let all_known = queues.recent
+        && queues.fall.is_none()
         && workers.reporting == workers.ready
         && workers.recent == workers.ready
         && workers.starting.is_empty()
         && workers.stuck == 0
         // A pod that the sample does not show may be working.
         && workers.ready >= sample.replicas;
-    let nothing = queues.waiting() <= 0.0 && workers.busy_slots == 0 && !workers.active && !sample.rolling;
+    // Ghosts keep the pod that asks for them.
+    let nothing = queues.waiting() <= 0.0
+        && queues.ghosts.is_none()
+        && workers.busy_slots == 0
+        && !workers.active
+        && !sample.rolling;
     if forbidden || sample.replicas == 0 || !all_known || !nothing {
         memory.transient.idle_since = None;
         return Idle::No;
