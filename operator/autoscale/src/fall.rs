@@ -18,8 +18,6 @@ const REMAINS: f64 = 0.5;
 const MATCHED: f64 = 0.5;
 /// The server's rates are means over so long [s].
 const MEAN: f64 = 30.0;
-/// Standard deviations of what comes and goes meanwhile that are put down to chance.
-const CHANCE: f64 = 3.0;
 /// Share of Ready pods that must report for their counters to tell what was dispatched.
 const COUNTED: f64 = 0.95;
 /// Further answers that confirm a fall.
@@ -74,10 +72,12 @@ pub(crate) fn advance(
             before => {
                 let started = memory.transient.flow[k];
                 let doubt = before.and_then(|before| {
-                    let counted = workers.coverage() >= COUNTED;
-                    let seconds = elapsed(queue.at, before.at);
-                    let by_workers = (started - before.started) - queues.added[k] * seconds;
-                    before.doubt(stats, seconds, if counted { by_workers } else { 0.0 })
+                    let counted = if workers.coverage() >= COUNTED {
+                        started - before.started
+                    } else {
+                        0.0
+                    };
+                    before.doubt(stats, elapsed(queue.at, before.at), counted)
                 });
                 Level {
                     queue: key,
@@ -97,16 +97,15 @@ pub(crate) fn advance(
 }
 
 impl Level {
-    /// What is in doubt after the next answer, `seconds` later. `by_workers` counts the tasks that workers started beyond those that were
-    /// added meanwhile.
-    fn doubt(&self, stats: &QueueStats, seconds: f64, by_workers: f64) -> Option<Doubt> {
+    /// What is in doubt after the next answer, `seconds` later, in which workers started `started` tasks, as far as that is known.
+    fn doubt(&self, stats: &QueueStats, seconds: f64, started: f64) -> Option<Doubt> {
         let remains = |of: u64| stats.backlog as f64 >= REMAINS * of as f64;
-        let (add, dispatch) = (finite(stats.add_rate), finite(stats.dispatch_rate));
-        let span = seconds.max(MEAN);
         let fall = finite(self.backlog.saturating_sub(stats.backlog) as f64);
-        let matched = ((dispatch - add) * span).max(by_workers);
-        let chance = CHANCE * libm::sqrt((add + dispatch) * span);
-        if !remains(self.backlog) && matched < MATCHED * fall && fall - matched > chance {
+        // Of the rates, tasks that were added meanwhile are not taken off: they may have come before the fall. A queue that was unloaded
+        // begins its rates anew, so those of before do not hide that. Of a longer time the rates know the end only.
+        let by_server = finite(stats.dispatch_rate) * seconds.max(MEAN);
+        let by_workers = if seconds > MEAN { finite(started) } else { 0.0 };
+        if !remains(self.backlog) && by_server.max(by_workers) < MATCHED * fall {
             let from = self.doubt.map_or(self.backlog, |doubt| doubt.from.max(self.backlog));
             return Some(Doubt { from, answers: 0 });
         }
@@ -143,57 +142,47 @@ mod tests {
         }
     }
 
-    fn stats(backlog: u64, add_rate: f64, dispatch_rate: f64) -> QueueStats {
+    fn stats(backlog: u64, dispatch_rate: f64) -> QueueStats {
         QueueStats {
             backlog,
-            add_rate,
             dispatch_rate,
             ..QueueStats::default()
         }
     }
 
-    /// Whether a fall from 1000 within 5 s is in doubt.
-    fn doubted(to: u64, add: f64, dispatch: f64, by_workers: f64) -> bool {
+    /// Whether a fall from 1000 within so many seconds is in doubt.
+    fn doubted(to: u64, dispatch: f64, seconds: f64, started: f64) -> bool {
         level(1000, None)
-            .doubt(&stats(to, add, dispatch), 5.0, by_workers)
+            .doubt(&stats(to, dispatch), seconds, started)
             .is_some()
     }
 
     #[test]
     fn more_than_half_without_a_matching_dispatch_is_in_doubt() {
-        assert!(doubted(0, 0.0, 0.0, 0.0));
-        assert!(doubted(499, 0.0, 0.0, 0.0));
-        assert!(!doubted(500, 0.0, 0.0, 0.0));
-        assert!(!doubted(2000, 0.0, 0.0, 0.0));
-        assert!(!doubted(0, 0.0, 33.0, 0.0), "33/s over 30 s");
-        assert!(doubted(0, 20.0, 33.0, 0.0), "of which 20/s were no backlog");
-        assert!(!doubted(0, 0.0, 0.0, 600.0), "the workers started them");
-        assert!(doubted(0, 0.0, 0.0, 400.0));
-        assert!(doubted(0, f64::NAN, f64::NAN, 0.0));
-    }
-
-    #[test]
-    fn a_small_backlog_beside_a_large_flow_falls_by_chance() {
-        let small = level(20, None);
-        assert_eq!(small.doubt(&stats(3, 10.0, 10.0), 5.0, 0.0), None);
-        assert!(small.doubt(&stats(3, 0.01, 0.01), 5.0, 0.0).is_some());
-        assert_eq!(level(1, None).doubt(&stats(0, 0.0, 1.0 / 30.0), 15.0, 0.0), None);
+        assert!(doubted(0, 0.0, 5.0, 0.0));
+        assert!(doubted(499, 0.0, 5.0, 0.0));
+        assert!(!doubted(500, 0.0, 5.0, 0.0));
+        assert!(!doubted(2000, 0.0, 5.0, 0.0));
+        assert!(!doubted(0, 17.0, 5.0, 0.0), "17/s over 30 s");
+        assert!(doubted(0, 16.0, 5.0, 0.0));
+        assert!(!doubted(0, 5.0, 100.0, 0.0), "5/s over 100 s");
+        assert!(doubted(0, 0.0, 30.0, 1000.0), "the rates know better");
+        assert!(!doubted(0, 0.0, 31.0, 500.0), "the workers started them");
+        assert!(doubted(0, 0.0, 31.0, 499.0));
+        assert!(doubted(0, f64::NAN, 5.0, 0.0));
+        assert_eq!(level(1, None).doubt(&stats(0, 1.0 / 30.0), 15.0, 0.0), None);
     }
 
     #[test]
     fn two_more_answers_confirm_and_a_recovery_ends_it() {
-        let first = level(1000, None).doubt(&stats(0, 0.0, 0.0), 5.0, 0.0);
+        let first = level(1000, None).doubt(&stats(0, 0.0), 5.0, 0.0);
         let from = 1000;
         assert_eq!(first, Some(Doubt { from, answers: 0 }));
-        let second = level(0, first).doubt(&stats(0, 0.0, 0.0), 5.0, 0.0);
+        let second = level(0, first).doubt(&stats(0, 0.0), 5.0, 0.0);
         assert_eq!(second, Some(Doubt { from, answers: 1 }));
-        assert_eq!(level(0, second).doubt(&stats(0, 0.0, 0.0), 5.0, 0.0), None);
-        assert_eq!(
-            level(0, first).doubt(&stats(500, 0.0, 0.0), 5.0, 0.0),
-            None,
-            "it is back"
-        );
-        let deeper = level(400, second).doubt(&stats(100, 0.0, 0.0), 5.0, 0.0);
+        assert_eq!(level(0, second).doubt(&stats(0, 0.0), 5.0, 0.0), None);
+        assert_eq!(level(0, first).doubt(&stats(500, 0.0), 5.0, 0.0), None, "it is back");
+        let deeper = level(400, second).doubt(&stats(100, 0.0), 5.0, 0.0);
         assert_eq!(deeper, Some(Doubt { from, answers: 0 }), "another fall begins anew");
     }
 }
