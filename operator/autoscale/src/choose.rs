@@ -232,12 +232,12 @@ impl Situation<'_> {
     fn out(&self, wanted: u32) -> Choice {
         let current = self.sample.replicas;
         let replicas = wanted.max(self.min).min(self.max).max(current.min(self.max));
-        let reason = if wanted > current {
-            self.decider()
-        } else {
+        let reason = if wanted < self.min {
             Reason::Bounds
+        } else {
+            self.decider()
         };
-        let choice = Choice::new(replicas, if wanted < self.min { Reason::Bounds } else { reason });
+        let choice = Choice::new(replicas, reason);
         if wanted > self.max {
             self.at_max(choice, wanted)
         } else if wanted < self.min {

@@ -68,3 +68,19 @@ pub(crate) fn idle(
         Idle::For { seconds, cooldown }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use jiff::SignedDuration;
+
+    #[test]
+    fn the_cooldown_is_no_shorter_than_two_slow_starts() {
+        let slow = |slow| PodStart { median: 1.0, slow };
+        let policy = Policy {
+            cooldown: SignedDuration::from_secs(60),
+            ..Policy::default()
+        };
+        assert_eq!([10.0, 50.0].map(|start| cooldown(&policy, slow(start))), [60.0, 100.0]);
+    }
+}

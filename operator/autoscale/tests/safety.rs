@@ -3,188 +3,12 @@
 
 mod common;
 
-use std::collections::BTreeMap;
-
-use common::at;
+use common::fleet::{Fleet, by_backlog};
 use fleet_autoscale::{
-    Decision, Fallback, Limited, Memory, PodPhase, PodReport, PodSample, Policy, QueueSample, QueueStats, Reason,
-    Sample, ScaleDownBehavior, Seen, SelectPolicy, SlotKind, SlotReport, TaskType, decide,
+    Decision, Fallback, Limited, Policy, Reason, RuleKind, ScaleDownBehavior, ScalingRule, ScheduleToStart,
+    SelectPolicy,
 };
 use jiff::SignedDuration;
-
-/// A policy that asks for a pod per ten waiting tasks.
-fn by_backlog(min: u32, max: u32) -> Policy {
-    Policy {
-        schedule_to_start: None,
-        cpu_utilization: None,
-        backlog_per_replica: Some(10),
-        cooldown: SignedDuration::from_secs(60),
-        prior: fleet_autoscale::Prior {
-            service_seconds: 0.001,
-            ..fleet_autoscale::Prior::default()
-        },
-        ..Policy::new(min, max).expect("valid")
-    }
-}
-
-/// A fleet of pods of 10 slots, as a sample shows it.
-#[derive(Clone)]
-struct Fleet {
-    policy: Policy,
-    memory: Memory,
-    now: f64,
-    replicas: u32,
-    /// Pods that are Ready, and those that start.
-    ready: u32,
-    starting: u32,
-    /// Pods, of those that are Ready, that report.
-    reporting: u32,
-    /// Busy slots of each pod, and all of them.
-    used: u32,
-    slots: u32,
-    /// Tasks that each pod has ended, and ends between two looks.
-    completions: u64,
-    ends: u64,
-    /// CPU that each uses [cores of 1].
-    cpu: f64,
-    cpu_seconds: f64,
-    backlog: u64,
-    age: f64,
-    add_rate: f64,
-    rate_limited: bool,
-    /// The server answers.
-    known: bool,
-    /// How old its answer is [s], and the pods' reports.
-    late: f64,
-    reports_late: f64,
-    rolling: bool,
-}
-
-impl Fleet {
-    fn new(policy: Policy, replicas: u32) -> Self {
-        Self {
-            policy,
-            memory: Memory::default(),
-            now: 1000.0,
-            replicas,
-            ready: replicas,
-            starting: 0,
-            reporting: replicas,
-            used: 0,
-            slots: 10,
-            completions: 0,
-            ends: 0,
-            cpu: 0.0,
-            cpu_seconds: 0.0,
-            backlog: 0,
-            age: 0.0,
-            add_rate: 0.0,
-            rate_limited: false,
-            known: true,
-            late: 0.0,
-            reports_late: 0.0,
-            rolling: false,
-        }
-    }
-
-    /// With pods for `backlog` tasks.
-    fn waiting(self, backlog: u64) -> Self {
-        Self { backlog, ..self }
-    }
-
-    fn sample(&self) -> Sample {
-        let pods = (0..self.ready + self.starting).map(|number| {
-            let ready = number < self.ready;
-            let report = PodReport {
-                at: at(self.now - self.reports_late),
-                started: at(0.0),
-                slots: vec![SlotReport {
-                    kind: SlotKind::Activity,
-                    used: self.used,
-                    limit: Some(self.slots),
-                    completions: self.completions,
-                    busy_seconds: f64::from(self.used) * self.now,
-                }],
-                cpu_seconds: Some(self.cpu_seconds),
-                memory_bytes: None,
-                schedule_to_start: Vec::new(),
-            };
-            PodSample {
-                name: format!("pod-{number}"),
-                uid: format!("uid-{number}"),
-                phase: if ready { PodPhase::Ready } else { PodPhase::Starting },
-                created: at(if ready { 0.0 } else { self.now - 5.0 }),
-                ready: ready.then(|| at(5.0)),
-                cpu_capacity_cores: Some(1.0),
-                report: if number < self.reporting {
-                    Seen::Known(report)
-                } else {
-                    Seen::unknown("connection refused")
-                },
-                cpu_cores: Seen::unknown("not asked"),
-                memory_capacity_bytes: None,
-                memory_bytes: None,
-            }
-        });
-        let stats = QueueStats {
-            backlog: self.backlog,
-            backlog_age_seconds: self.age,
-            add_rate: self.add_rate,
-            dispatch_rate: self.add_rate,
-            rate_limited: self.rate_limited,
-        };
-        Sample {
-            replicas: self.replicas,
-            queues: vec![QueueSample {
-                queue: "orders".into(),
-                task_type: TaskType::Activity,
-                stats: if self.known {
-                    Seen::Known(stats)
-                } else {
-                    Seen::unknown("away")
-                },
-                at: at(self.now - self.late),
-            }],
-            pods: pods.collect(),
-            rolling: self.rolling,
-            default_slots: BTreeMap::from([(SlotKind::Activity, self.slots)]),
-        }
-    }
-
-    /// What is decided now; the size stays.
-    fn decide(&mut self) -> Decision {
-        let (decision, memory) = decide(&self.policy, &self.memory, &self.sample(), at(self.now));
-        self.memory = memory;
-        decision
-    }
-
-    /// Five seconds later.
-    fn pass(&mut self) {
-        self.now += 5.0;
-        self.completions += self.ends;
-        self.cpu_seconds += 5.0 * self.cpu;
-    }
-
-    /// The last decision after so many seconds in which the size is what was decided, at once.
-    fn live(&mut self, seconds: u32) -> Decision {
-        let mut last = self.decide();
-        for _ in 0..seconds / 5 {
-            self.follow(&last);
-            self.pass();
-            last = self.decide();
-        }
-        self.follow(&last);
-        last
-    }
-
-    fn follow(&mut self, decision: &Decision) {
-        if decision.replicas != self.replicas {
-            self.replicas = decision.replicas;
-            self.ready = decision.replicas;
-            self.reporting = decision.replicas;
-        }
-    }
-}
 
 fn told(decision: &Decision) -> (u32, Reason, Limited) {
     (decision.replicas, decision.reason, decision.limited.reason)
@@ -394,6 +218,18 @@ fn a_scale_in_is_a_step_and_each_doubt_forbids_it() {
         fleet.age = 5.0;
     });
     assert_eq!(patient.replicas, 17, "{}", patient.message);
+    let late = |percentile: f64, waits: [u64; 2]| {
+        move |fleet: &mut Fleet| {
+            fleet.policy.schedule_to_start = Some(ScheduleToStart {
+                seconds: 5.0,
+                percentile,
+            });
+            fleet.waits = waits;
+        }
+    };
+    held("2.0 % of the last minute's tasks", &late(99.0, [98, 2]));
+    assert_eq!(calm(late(99.0, [199, 1])).replicas, 17);
+    assert_eq!(calm(late(50.0, [1, 1])).replicas, 17, "as many as may");
     let working = calm(|fleet| fleet.used = 9);
     assert_eq!(working.replicas, 19, "{}", working.message);
     assert!(
@@ -572,4 +408,65 @@ fn after_scale_outs_that_did_not_help_the_next_one_is_of_half_the_size() {
         fleet.pass();
     }
     assert_eq!(sizes, [10, 20, 30, 35, 38, 39, 40]);
+}
+
+/// What is decided of a fleet that has been like this for long.
+fn settled(min: u32, replicas: u32, backlog: u64, used: u32) -> Decision {
+    let mut fleet = Fleet::new(by_backlog(min, 100), replicas);
+    (fleet.backlog, fleet.used, fleet.ends) = (backlog, used, 100);
+    for _ in 0..70 {
+        fleet.decide();
+        fleet.pass();
+    }
+    fleet.decide()
+}
+
+#[test]
+fn the_last_step_says_what_ended_it() {
+    assert_eq!(told(&settled(1, 5, 38, 1)), (4, BacklogPerReplica, WithinBounds));
+    assert_eq!(told(&settled(5, 6, 30, 1)), (5, Bounds, AtMinReplicas));
+    assert_eq!(told(&settled(4, 5, 30, 1)), (4, BacklogPerReplica, WithinBounds));
+    for quiet in [settled(1, 5, 38, 1), settled(1, 5, 38, 7), settled(1, 10, 100, 1)] {
+        assert!(
+            !quiet.message.contains("95 % of") && !quiet.message.contains("running"),
+            "{}",
+            quiet.message
+        );
+    }
+    let mut fleet = Fleet::new(by_backlog(1, 100), 10).waiting(100);
+    fleet.decide();
+    fleet.pass();
+    fleet.backlog = 60;
+    let held = fleet.decide();
+    assert!(
+        held.message.ends_with("95 % of 300 s asked for 11 or less -> 10"),
+        "{}",
+        held.message
+    );
+}
+
+#[test]
+fn the_owners_rules_have_a_step_of_their_own() {
+    let mut fleet = Fleet::new(by_backlog(1, 100), 20);
+    (fleet.backlog, fleet.used, fleet.ends) = (30, 1, 100);
+    fleet.policy.scale_down = Some(ScaleDownBehavior {
+        stabilization_window: SignedDuration::from_secs(60),
+        select_policy: SelectPolicy::Max,
+        policies: vec![ScalingRule {
+            kind: RuleKind::Pods,
+            value: 2,
+            period: SignedDuration::from_secs(15),
+        }],
+    });
+    let mut steps = Vec::new();
+    for _ in 0..24 {
+        let decision = fleet.decide();
+        if decision.replicas != fleet.replicas {
+            assert_eq!(decision.reason, Reason::Behavior);
+            steps.push((fleet.now, fleet.replicas, decision.replicas));
+        }
+        fleet.follow(&decision);
+        fleet.pass();
+    }
+    assert_eq!(steps[..3], [(1060.0, 20, 18), (1080.0, 18, 16), (1100.0, 16, 14)]);
 }

@@ -2,6 +2,8 @@
 //! Steps of 100 ms; arrivals evenly spaced or drawn from a fixed sequence.
 #![allow(dead_code, unreachable_pub, reason = "each test file uses a part of it")]
 
+pub mod fleet;
+
 use std::collections::{BTreeMap, VecDeque};
 
 use fleet_autoscale::{
