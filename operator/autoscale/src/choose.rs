@@ -159,7 +159,7 @@ impl Situation<'_> {
                 format!("{current} pods are more than maxReplicas {}", self.max),
             );
         }
-        if current <= self.max && (wanted > current || current < self.min) {
+        if current <= self.max && wanted.max(self.min) > current {
             return self.out(self.carefully(memory, wanted));
         }
         self.inward(memory, window, wanted)

@@ -285,7 +285,8 @@ mod tests {
     fn the_window_spans_three_slow_starts_and_is_kept_whole() {
         let slow = |slow| PodStart { median: 1.0, slow };
         let policy = Policy::new(0, 100).expect("valid");
-        assert_eq!([10.0, 200.0].map(|start| window(&policy, slow(start))), [300.0, 600.0]);
+        let windows = [10.0, 200.0].map(|start| window(&policy, slow(start)) as u32);
+        assert_eq!(windows, [300, 600]);
         let mut memory = Memory::default();
         remember(&mut memory, 240.0, 9.0, at(0));
         remember(&mut memory, 240.0, 1.0, at(242));

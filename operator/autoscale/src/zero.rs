@@ -81,6 +81,7 @@ mod tests {
             cooldown: SignedDuration::from_secs(60),
             ..Policy::default()
         };
-        assert_eq!([10.0, 50.0].map(|start| cooldown(&policy, slow(start))), [60.0, 100.0]);
+        let cooldowns = [10.0, 50.0].map(|start| cooldown(&policy, slow(start)) as u32);
+        assert_eq!(cooldowns, [60, 100]);
     }
 }
