@@ -3,12 +3,13 @@
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup demo down cluster-up cluster-down test test-unit test-faults test-worker test-worker-long test-python test-python-unit test-tutorial bench-runtime bench-autoscaler bench-live keda dev-server lint audit images image-python generate fmt clean
+.PHONY: help setup demo down cluster-up cluster-down test test-unit test-faults test-worker test-worker-long test-python test-python-unit test-tutorial bench-runtime bench-autoscaler bench-live keda dev-server lint audit mutants images image-python generate fmt clean
 
 CACHE := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/temporal-fleet
 HELM := $(CACHE)/bin/helm
 TEMPORAL_SERVER := $(CACHE)/bin/temporal-server
 DENY := $(CACHE)/cargo-deny/bin/cargo-deny
+MUTANTS := $(CACHE)/cargo-mutants/bin/cargo-mutants
 MUSL := x86_64-unknown-linux-musl
 # Where the local cluster serves Temporal.
 TEMPORAL := 10.96.0.20:7233
@@ -126,6 +127,11 @@ audit: $(DENY) ## licences, sources, bans; advisories if their database can be h
 	$(DENY) check bans licenses sources
 	@if $(DENY) fetch db; then $(DENY) check --disable-fetch advisories; else echo "advisories: NOT RUN, no advisory database"; fi
 
+# Each change is built and tested in a copy of the tree with a target directory of its own; what came of it is in target/mutants.out.
+mutants: $(MUTANTS) ## changes the rules of decide() one place at a time: which change does no test notice? None may remain (~30 min; MUTANTS_ARGS="--file …/zero.rs" for a part)
+	mkdir -p $(or $(CARGO_TARGET_DIR),target)
+	env -u CARGO_TARGET_DIR CARGO_PROFILE_DEV_DEBUG=0 INSTA_UPDATE=no nice $(MUTANTS) mutants --config operator/autoscale/mutants.toml --package fleet-autoscale --output $(or $(CARGO_TARGET_DIR),target) $(MUTANTS_ARGS)
+
 images: ## static binaries and their OCI archives under target/images
 	@rustup target list --installed | grep -qx $(MUSL) || rustup target add $(MUSL)
 	cargo run -q --bin image -- all $(IMAGES)
@@ -149,3 +155,6 @@ $(HELM) $(TEMPORAL_SERVER) &:
 
 $(DENY):
 	cargo install -q --locked --root $(CACHE)/cargo-deny cargo-deny@0.20.2
+
+$(MUTANTS):
+	cargo install -q --locked --root $(CACHE)/cargo-mutants cargo-mutants@27.1.0

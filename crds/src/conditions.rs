@@ -168,6 +168,8 @@ documented_enum! {
         DownstreamBound,
         /// Half of the new pods do not become Ready: no more of them.
         NewPodsFailing,
+        /// Waiting tasks count for nothing, as no worker gets them although slots are free; one pod keeps asking for them.
+        GhostBacklog,
         /// The size is what the demand asks for.
         WithinBounds,
 
@@ -237,6 +239,7 @@ impl ConditionType {
                 R::PollerBound,
                 R::DownstreamBound,
                 R::NewPodsFailing,
+                R::GhostBacklog,
             ],
             Self::ScalingPaused => &[R::Paused, R::PausedAtReplicas, R::ScaleInPaused, R::ScaleOutPaused],
         }

@@ -115,7 +115,7 @@ impl Situation<'_> {
     }
 
     pub(crate) fn choose(&self, memory: &Memory, window: f64) -> Choice {
-        let choice = self.by_signals(memory, window);
+        let choice = self.ghostly(self.by_signals(memory, window));
         let Some(fallback) = self.fallback else { return choice };
         let least = fallback.replicas.min(self.max).max(self.min).max(self.sample.replicas);
         if choice.replicas == least || (choice.replicas > least && !fallback.fixed) {
@@ -123,6 +123,19 @@ impl Situation<'_> {
         }
         let gap = self.observed.queues.gap.clone().unwrap_or_default();
         Choice::new(least, Reason::Fallback).because(format!("fallback: at least {} pods; {gap}", fallback.replicas))
+    }
+
+    /// Says what was left out of demand, beside whatever else there is to say.
+    fn ghostly(&self, choice: Choice) -> Choice {
+        match (&self.observed.queues.ghosts, &choice.limited) {
+            (None, _) => choice,
+            (Some(ghosts), None) => choice.limited(Limited::GhostBacklog, ghosts.clone()),
+            (Some(ghosts), Some(_)) => {
+                let words = choice.note.iter().chain([ghosts]).map(String::as_str);
+                let note = words.collect::<Vec<_>>().join("; ");
+                choice.because(note)
+            }
+        }
     }
 
     /// What signals and bounds make of it.
@@ -146,7 +159,7 @@ impl Situation<'_> {
                 format!("{current} pods are more than maxReplicas {}", self.max),
             );
         }
-        if current <= self.max && (wanted > current || current < self.min) {
+        if current <= self.max && wanted.max(self.min) > current {
             return self.out(self.carefully(memory, wanted));
         }
         self.inward(memory, window, wanted)
@@ -154,7 +167,7 @@ impl Situation<'_> {
 
     /// At zero: any task wakes the fleet, to the size that demand asks for.
     fn at_zero(&self, memory: &Memory) -> Choice {
-        let woken = !self.observed.queues.still();
+        let woken = !self.observed.queues.still() || self.observed.queues.ghosts.is_some();
         let wanted = if woken { ceil(self.needs.raw()).max(1) } else { 0 };
         if self.min > 0 && wanted <= self.min {
             return Choice::new(self.min, Reason::Bounds).because(format!("minReplicas {}", self.min));
@@ -219,12 +232,12 @@ impl Situation<'_> {
     fn out(&self, wanted: u32) -> Choice {
         let current = self.sample.replicas;
         let replicas = wanted.max(self.min).min(self.max).max(current.min(self.max));
-        let reason = if wanted > current {
-            self.decider()
-        } else {
+        let reason = if wanted < self.min {
             Reason::Bounds
+        } else {
+            self.decider()
         };
-        let choice = Choice::new(replicas, if wanted < self.min { Reason::Bounds } else { reason });
+        let choice = Choice::new(replicas, reason);
         if wanted > self.max {
             self.at_max(choice, wanted)
         } else if wanted < self.min {
@@ -251,7 +264,8 @@ impl Situation<'_> {
             let running = self.observed.workers.used.iter().sum::<f64>();
             Some(format!("{running:.0} running tasks need {work} pods"))
         } else if demand > wanted.max(self.min).max(1) {
-            Some(format!("95 % of {window:.0} s asked for {demand} or less"))
+            let fall = self.observed.queues.fall.clone();
+            Some(fall.unwrap_or_else(|| format!("95 % of {window:.0} s asked for {demand} or less")))
         } else {
             None
         };

@@ -14,8 +14,8 @@ use crate::workers::Workers;
 use crate::zero::Idle;
 use crate::{Active, Decision, Limited, LimitedBy, Mode, Policy, Sample, ScalingActive};
 use crate::{
-    arithmetic, arrivals, downstream, fallback, footprint, gate, headroom, latency, outside, queues, scale_in, trim,
-    workers, zero,
+    arithmetic, arrivals, downstream, fall, fallback, footprint, gate, ghost, headroom, latency, outside, queues,
+    scale_in, trim, workers, zero,
 };
 
 /// Interval between samples when hot or at zero [s]: the server's own cache makes a shorter one useless.
@@ -70,7 +70,10 @@ pub(crate) fn decide(policy: &Policy, memory: &Memory, sample: &Sample, now: Tim
     } else {
         needs.lasting()
     };
-    scale_in::remember(&mut memory, window, demand, now);
+    // Nor is what is not believed yet.
+    if observed.queues.fall.is_none() {
+        scale_in::remember(&mut memory, window, demand, now);
+    }
     let fallback = fallback::advance(policy, &mut memory, known, interval, now);
     memory.held_at = memory.held_at.or(Some(sample.replicas)).filter(|_| !known);
 
@@ -106,10 +109,12 @@ fn observe<'a>(
     now: Timestamp,
 ) -> Observed<'a> {
     let start = workers::pod_start(policy, memory, sample, now);
-    let queues = queues::observe(sample, interval, now);
+    let mut queues = queues::observe(sample, interval, now);
     let workers = workers::observe(memory, sample, start, interval, now);
     let memory_used = footprint::observe(memory, sample, interval, now);
     let rates = arrivals::advance(memory, &queues, &workers, start.median, now);
+    fall::advance(memory, sample, &mut queues, &workers, interval, now);
+    ghost::advance(memory, sample, &mut queues, &workers, interval, now);
     let slots = needs::estimates(policy, memory, sample).slots;
     outside::advance(policy, memory, sample, &queues, &workers, &slots, now);
     let estimates = needs::estimates(policy, memory, sample);
@@ -257,9 +262,10 @@ impl Situation<'_> {
         });
         let changing = replicas != self.sample.replicas || self.now.as_second() - memory.last_change < 60;
         let waiting = self.observed.queues.waiting() > 0.0 || !self.observed.workers.starting.is_empty();
+        let doubtful = self.observed.queues.fall.is_some();
         let late = self.minute.late > 0.01;
         let ending = matches!(self.idle, Idle::For { seconds, cooldown } if cooldown - seconds <= 30.0);
-        if self.sample.replicas == 0 || busy || changing || waiting || late || ending {
+        if self.sample.replicas == 0 || busy || changing || waiting || doubtful || late || ending {
             SignedDuration::from_secs(HOT)
         } else {
             calm

@@ -85,6 +85,8 @@ pub enum Limited {
     DownstreamBound,
     /// Half of the new pods do not start: no more of them.
     NewPodsFailing,
+    /// Waiting tasks count for nothing, as no worker gets them although slots are free.
+    GhostBacklog,
 }
 
 macro_rules! names {
@@ -112,7 +114,7 @@ names! {
         Bounds, Behavior, Fallback, Hold
     }
     ScalingActive { SignalsValid, SignalsDegraded, SignalsUnknown, FallbackActive, DryRun, TurnedOff }
-    Limited { WithinBounds, AtMaxReplicas, AtMinReplicas, LimitedByBehavior, RateLimited, PollerBound, DownstreamBound, NewPodsFailing }
+    Limited { WithinBounds, AtMaxReplicas, AtMinReplicas, LimitedByBehavior, RateLimited, PollerBound, DownstreamBound, NewPodsFailing, GhostBacklog }
 }
 
 impl From<Target> for Reason {

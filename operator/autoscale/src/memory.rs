@@ -10,7 +10,9 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize, Serializer};
 
 use crate::SlotKind;
+use crate::fall::Level;
 use crate::footprint::Sums;
+use crate::ghost::{Ghost, Stuck};
 use crate::num::{PerKind, ratio, rounded};
 use crate::workers::ENOUGH;
 
@@ -54,6 +56,9 @@ pub struct Memory {
     pub(crate) no_attempt_before: i64,
     /// Replicas when the server's statistics went missing; `None` while they are there.
     pub(crate) held_at: Option<u32>,
+    /// Backlogs that nobody gets.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(crate) ghosts: Vec<Ghost>,
     /// What a restart may forget.
     #[serde(skip)]
     pub(crate) transient: Transient,
@@ -186,6 +191,10 @@ pub(crate) struct Transient {
     pub(crate) silent_since: Option<Timestamp>,
     /// Tasks wait beside free slots since then.
     pub(crate) pollers_since: Option<Timestamp>,
+    /// Backlogs that nobody takes from, though not for long enough yet.
+    pub(crate) stuck: Vec<Stuck>,
+    /// The backlogs of the last answers.
+    pub(crate) levels: Vec<Level>,
 }
 
 /// Busy slot-seconds and completions of the latest tasks, decayed together.
@@ -345,6 +354,7 @@ mod tests {
             trim: 1.234_567,
             no_attempt_before: 1_795_000_000,
             held_at: Some(u32::MAX),
+            ghosts: vec![Ghost(u32::MAX, u64::MAX, 1_795_000_000); crate::ghost::GHOSTS],
             reports: true,
             registered: true,
             ..Memory::default()

@@ -2,11 +2,12 @@
 
 use jiff::{SignedDuration, Timestamp};
 
+use crate::counters::hash;
 use crate::num::{PerKind, elapsed, finite, seconds};
-use crate::{Sample, SlotKind};
+use crate::{QueueSample, QueueStats, Sample, SlotKind};
 
 /// Rates below this are rounding errors of a decaying mean [tasks/s].
-const STILL: f64 = 1e-3;
+pub(crate) const STILL: f64 = 1e-3;
 
 /// The queues of this moment.
 #[derive(Clone, Debug, Default)]
@@ -29,6 +30,23 @@ pub(crate) struct Queues {
     pub(crate) limited: [bool; 4],
     /// Kinds that have a queue.
     pub(crate) present: [bool; 4],
+    /// Tasks that count for nothing, in words (see `ghost`): they are out of `backlog` and `age`.
+    pub(crate) ghosts: Option<String>,
+    /// A backlog that fell and is not to be believed yet, in words (see `fall`).
+    pub(crate) fall: Option<String>,
+}
+
+/// What the server says about a queue, if it is known and recent enough to count.
+pub(crate) fn answer(queue: &QueueSample, interval: SignedDuration, now: Timestamp) -> Option<&QueueStats> {
+    let recent = elapsed(now, queue.at) <= 3.0 * seconds(interval);
+    queue.stats.known().filter(|_| recent)
+}
+
+/// A number for a queue, the same in every process.
+pub(crate) fn key(queue: &QueueSample) -> u32 {
+    let name = hash(&queue.queue);
+    let folded = (name ^ (name >> 32)) as u32;
+    folded.wrapping_add(SlotKind::from(queue.task_type).index() as u32)
 }
 
 impl Queues {
@@ -60,13 +78,14 @@ pub(crate) fn observe(sample: &Sample, interval: SignedDuration, now: Timestamp)
         dispatched: [0.0; 4],
         limited: [false; 4],
         present: [false; 4],
+        ghosts: None,
+        fall: None,
     };
     for queue in &sample.queues {
         let k = SlotKind::from(queue.task_type).index();
         queues.present[k] = true;
         let age = elapsed(now, queue.at);
-        let stale = age > 3.0 * seconds(interval);
-        let Some(stats) = queue.stats.known().filter(|_| !stale) else {
+        let Some(stats) = answer(queue, interval, now) else {
             if queues.gap.is_none() {
                 let reason = queue
                     .stats

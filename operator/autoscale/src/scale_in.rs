@@ -114,6 +114,9 @@ pub(crate) fn forbidden(
     if !queues.recent {
         return Some("statistics of a queue are too old".into());
     }
+    if let Some(fall) = &queues.fall {
+        return Some(fall.clone());
+    }
     if reports && workers.recent < workers.ready {
         return Some(
             workers
@@ -279,6 +282,20 @@ mod tests {
     }
 
     #[test]
+    fn the_window_spans_three_slow_starts_and_is_kept_whole() {
+        let slow = |slow| PodStart { median: 1.0, slow };
+        let policy = Policy::new(0, 100).expect("valid");
+        let windows = [10.0, 200.0].map(|start| window(&policy, slow(start)) as u32);
+        assert_eq!(windows, [300, 600]);
+        let mut memory = Memory::default();
+        remember(&mut memory, 240.0, 9.0, at(0));
+        remember(&mut memory, 240.0, 1.0, at(242));
+        assert_eq!(memory.transient.window.len(), 2, "and a slice of 2 s");
+        remember(&mut memory, 240.0, 1.0, at(243));
+        assert_eq!(memory.transient.window.len(), 1);
+    }
+
+    #[test]
     fn pods_that_do_not_report_count_as_full() {
         let workers = Workers {
             ready: 4,
@@ -289,6 +306,11 @@ mod tests {
         };
         assert_eq!(floor_of_work(&workers, &[1.0, 4.0, 1.0, 1.0], true), 3);
         assert_eq!(floor_of_work(&workers, &[1.0, 4.0, 1.0, 1.0], false), 0);
+        let busier = Workers {
+            used: [0.0, 8.0, 0.0, 0.0],
+            ..workers
+        };
+        assert_eq!(floor_of_work(&busier, &[1.0, 4.0, 1.0, 1.0], true), 5);
     }
 
     #[test]

@@ -41,13 +41,19 @@ pub(crate) fn idle(
             .as_ref()
             .is_some_and(|behavior| behavior.select_policy == SelectPolicy::Disabled);
     let all_known = queues.recent
+        && queues.fall.is_none()
         && workers.reporting == workers.ready
         && workers.recent == workers.ready
         && workers.starting.is_empty()
         && workers.stuck == 0
         // A pod that the sample does not show may be working.
         && workers.ready >= sample.replicas;
-    let nothing = queues.waiting() <= 0.0 && workers.busy_slots == 0 && !workers.active && !sample.rolling;
+    // Ghosts keep the pod that asks for them.
+    let nothing = queues.waiting() <= 0.0
+        && queues.ghosts.is_none()
+        && workers.busy_slots == 0
+        && !workers.active
+        && !sample.rolling;
     if forbidden || sample.replicas == 0 || !all_known || !nothing {
         memory.transient.idle_since = None;
         return Idle::No;
@@ -60,5 +66,22 @@ pub(crate) fn idle(
         Idle::Enough { seconds, cooldown }
     } else {
         Idle::For { seconds, cooldown }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use jiff::SignedDuration;
+
+    #[test]
+    fn the_cooldown_is_no_shorter_than_two_slow_starts() {
+        let slow = |slow| PodStart { median: 1.0, slow };
+        let policy = Policy {
+            cooldown: SignedDuration::from_secs(60),
+            ..Policy::default()
+        };
+        let cooldowns = [10.0, 50.0].map(|start| cooldown(&policy, slow(start)) as u32);
+        assert_eq!(cooldowns, [60, 100]);
     }
 }

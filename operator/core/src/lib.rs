@@ -18,7 +18,7 @@ pub mod world;
 pub use class::Class;
 pub use desired::{Desired, Queue, Size};
 pub use fleet_autoscale::{PodReport, QueueStats, Seen, TaskType};
-pub use memory::{Memory, ScaleIn, Writer};
+pub use memory::{Memory, ScaleIn, WRITERS, Writer};
 pub use notice::{Notice, NoticeReason};
 pub use pause::{Hold, Pause};
 pub use plan::{Pass, Plan, plan};

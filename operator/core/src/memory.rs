@@ -1,7 +1,7 @@
 //! What a plan must not forget between passes. Small, versioned, kept in the status of the `TemporalWorker`.
 
 use jiff::Timestamp;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::autoscale;
 use crate::pause::Hold;
@@ -28,15 +28,22 @@ pub struct Memory {
     /// What annotations held back of changes of size at the last pass: a change of it is told.
     #[serde(skip_serializing_if = "Hold::is_no")]
     pub hold: Hold,
-    /// Somebody else who writes the Deployment's size.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub writer: Option<Writer>,
+    /// Others who write the Deployment's size, each once, at most [`WRITERS`].
+    #[serde(
+        alias = "writer",
+        deserialize_with = "one_or_several",
+        skip_serializing_if = "Vec::is_empty"
+    )]
+    pub writers: Vec<Writer>,
     /// Whose the Deployment's size was at the last pass, if not ours: a change of it is told.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub yielded_to: Option<String>,
     /// What the scaling law remembers.
     pub autoscale: autoscale::Memory,
 }
+
+/// Most writers that are remembered; of more the one who wrote longest ago is forgotten.
+pub const WRITERS: usize = 8;
 
 /// Somebody else who writes the Deployment's size, and how often.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -50,6 +57,20 @@ pub struct Writer {
     pub last: Timestamp,
     /// How many there were, seen one by one.
     pub writes: u32,
+}
+
+/// Earlier states have one writer.
+fn one_or_several<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Writer>, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum Writers {
+        One(Writer),
+        Several(Vec<Writer>),
+    }
+    Ok(match Writers::deserialize(deserializer)? {
+        Writers::One(writer) => vec![writer],
+        Writers::Several(writers) => writers,
+    })
 }
 
 /// A scale-in between its two writes: the victims' deletion cost first, the replicas when our own watch shows it.

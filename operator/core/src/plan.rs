@@ -63,8 +63,8 @@ impl Plan {
 /// Plans one pass.
 pub fn plan(desired: &Desired, world: &World, memory: &Memory, pass: Pass, now: Timestamp) -> Plan {
     let sized = hold::hold(desired, world, size::size(desired, world, memory, now));
-    let writer = rival::writer(world, memory, now);
-    let owner = rival::owner(world, writer.as_ref());
+    let writers = rival::writers(world, memory, now);
+    let owner = rival::owner(world, &writers);
     let mut steps = ensure::ensure(desired, world, sized.replicas);
     let mut next = RESYNC;
     let mut remembered = Memory {
@@ -74,7 +74,7 @@ pub fn plan(desired: &Desired, world: &World, memory: &Memory, pass: Pass, now: 
         held: sized.held,
         hold: desired.pause.hold,
         scale_in: None,
-        writer,
+        writers,
         yielded_to: owner.clone(),
         autoscale: sized.autoscale.clone(),
     };

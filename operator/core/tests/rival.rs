@@ -7,7 +7,7 @@ mod common;
 use common::{Cluster, a_fleet, autoscaled, t0};
 use fleet_core::autoscale::Seen;
 use fleet_core::{
-    ConditionType, Desired, Memory, NoticeReason, Pass, Plan, Reason, Rival, Scales, Step, Taken, Truth, plan,
+    ConditionType, Desired, Memory, NoticeReason, Pass, Plan, Reason, Rival, Scales, Step, Taken, Truth, WRITERS, plan,
 };
 use jiff::{SignedDuration, Timestamp};
 
@@ -235,6 +235,99 @@ fn one_write_that_is_seen_again_and_again_is_one_write() {
     fleet.written_by("kubectl", 5);
     for _ in 0..90 {
         let plan = fleet.pass(&desired);
-        assert!(plan.memory.writer.is_none_or(|writer| writer.writes == 1));
+        assert!(plan.memory.writers.iter().all(|writer| writer.writes == 1));
     }
+}
+
+/// Writes by `managers` in turn, one in 75 s, until one of them is given way to; how many writes that took, and what is said.
+fn in_turn(managers: &[&str], writes: usize) -> Option<(usize, String)> {
+    let desired = autoscaled(3, 10);
+    let mut fleet = Fleet::of(3, &desired);
+    for write in 0..writes {
+        fleet.written_by(managers[write % managers.len()], 1);
+        for _ in 0..15 {
+            let plan = fleet.pass(&desired);
+            assert!(plan.memory.writers.len() <= WRITERS);
+            if active(&plan).1 == Reason::ReplicasOwnedByOther {
+                return Some((write + 1, plan.memory.yielded_to.unwrap_or_default()));
+            }
+        }
+    }
+    None
+}
+
+#[test]
+fn several_hands_with_a_write_or_two_each_are_put_right() {
+    assert_eq!(in_turn(&["kubectl-a", "kubectl-b", "kubectl-c", "kubectl-d"], 8), None);
+}
+
+#[test]
+fn a_tool_is_recognised_though_a_hand_writes_between() {
+    let (writes, owner) = in_turn(&["argocd", "kubectl"], 20).expect("found out");
+    assert_eq!((writes, owner.as_str()), (9, "field manager argocd"), "its fifth write");
+}
+
+#[test]
+fn of_more_writers_than_are_remembered_the_oldest_is_forgotten() {
+    let desired = autoscaled(3, 10);
+    let mut fleet = Fleet::of(3, &desired);
+    for number in 0..12 {
+        fleet.written_by(&format!("hand-{number}"), 1);
+        fleet.pass(&desired);
+    }
+    let names: Vec<&str> = fleet
+        .memory
+        .writers
+        .iter()
+        .map(|writer| writer.manager.as_str())
+        .collect();
+    assert_eq!(
+        names,
+        [
+            "hand-4", "hand-5", "hand-6", "hand-7", "hand-8", "hand-9", "hand-10", "hand-11"
+        ]
+    );
+}
+
+#[test]
+fn who_gives_way_does_not_change_sides_while_both_write() {
+    let desired = autoscaled(3, 10);
+    let mut fleet = Fleet::of(3, &desired);
+    let mut told = 0;
+    for pass in 0..200 {
+        if pass % 15 == 0 {
+            fleet.written_by(if pass % 30 == 0 { "argocd" } else { "flux" }, 1);
+        }
+        told += conflicts_with_managers(&fleet.pass(&desired));
+    }
+    assert_eq!(told, 1);
+}
+
+fn conflicts_with_managers(plan: &Plan) -> usize {
+    let notices = plan
+        .notices
+        .iter()
+        .filter(|notice| notice.reason == NoticeReason::ReplicasConflict);
+    notices
+        .filter(|notice| notice.message.starts_with("field manager"))
+        .count()
+}
+
+#[test]
+fn a_memory_of_one_writer_keeps_him() {
+    let old = r#"{"desired": 3, "writer": {"manager": "argocd", "first": "2026-11-22T12:00:00Z", "last": "2026-11-22T12:00:00Z",
+                 "writes": 4}, "autoscale": {}}"#;
+    let memory: Memory = serde_json::from_str(old).expect("lenient");
+    let writers: Vec<(&str, u32)> = memory
+        .writers
+        .iter()
+        .map(|writer| (writer.manager.as_str(), writer.writes))
+        .collect();
+    assert_eq!((memory.desired, writers), (Some(3), vec![("argocd", 4)]));
+    let json = serde_json::to_string(&memory).expect("serialises");
+    assert_eq!(serde_json::from_str::<Memory>(&json).expect("reads back"), memory);
+    assert_eq!(
+        serde_json::from_str::<Memory>("{}").expect("lenient"),
+        Memory::default()
+    );
 }

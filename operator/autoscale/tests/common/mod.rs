@@ -2,6 +2,8 @@
 //! Steps of 100 ms; arrivals evenly spaced or drawn from a fixed sequence.
 #![allow(dead_code, unreachable_pub, reason = "each test file uses a part of it")]
 
+pub mod fleet;
+
 use std::collections::{BTreeMap, VecDeque};
 
 use fleet_autoscale::{
@@ -62,6 +64,10 @@ pub struct World {
     pub silent: bool,
     /// The server does not answer.
     pub dark: bool,
+    /// Tasks that the server counts and nobody gets, and since when they wait.
+    pub ghosts: (u64, f64),
+    /// The server has unloaded the queue: it counts nothing.
+    pub unloaded: bool,
     /// Memory of an idle pod, of each busy slot besides, and the limit [MiB]; not known if there is none.
     pub held: Option<[f64; 3]>,
     pub memory: Memory,
@@ -93,6 +99,8 @@ impl World {
             pods: Vec::new(),
             silent: false,
             dark: false,
+            ghosts: (0, 0.0),
+            unloaded: false,
             held: None,
             memory: Memory::default(),
             waits: Vec::new(),
@@ -214,12 +222,21 @@ impl World {
     /// What the operator would see now.
     pub fn sample(&self) -> Sample {
         let now = at(self.now);
-        let stats = QueueStats {
-            backlog: self.queue.len() as u64,
-            backlog_age_seconds: self.queue.front().map_or(0.0, |(since, _)| self.now - since),
-            add_rate: self.added.len() as f64 / 30.0,
-            dispatch_rate: self.dispatched.len() as f64 / 30.0,
-            rate_limited: false,
+        let (ghosts, since) = self.ghosts;
+        let first = (ghosts > 0).then_some(since).into_iter();
+        let first = first
+            .chain(self.queue.front().map(|(since, _)| *since))
+            .reduce(f64::min);
+        let stats = if self.unloaded {
+            QueueStats::default()
+        } else {
+            QueueStats {
+                backlog: self.queue.len() as u64 + ghosts,
+                backlog_age_seconds: first.map_or(0.0, |since| self.now - since),
+                add_rate: self.added.len() as f64 / 30.0,
+                dispatch_rate: self.dispatched.len() as f64 / 30.0,
+                rate_limited: false,
+            }
         };
         let pods = self.pods.iter().map(|pod| self.pod(pod, now));
         Sample {

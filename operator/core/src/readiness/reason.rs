@@ -62,6 +62,7 @@ reasons! {
     PollerBound,
     DownstreamBound,
     NewPodsFailing,
+    GhostBacklog,
     WithinBounds,
     Paused,
     PausedAtReplicas,

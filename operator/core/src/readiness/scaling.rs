@@ -112,6 +112,7 @@ pub(super) fn scaling_limited(input: &Input) -> Verdict {
         Limited::PollerBound => (Truth::True, Reason::PollerBound),
         Limited::DownstreamBound => (Truth::True, Reason::DownstreamBound),
         Limited::NewPodsFailing => (Truth::True, Reason::NewPodsFailing),
+        Limited::GhostBacklog => (Truth::True, Reason::GhostBacklog),
     };
     Verdict::new(condition, truth, reason, scaling.limited_message)
 }

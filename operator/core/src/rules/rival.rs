@@ -4,7 +4,7 @@
 
 use jiff::{SignedDuration, Timestamp};
 
-use crate::memory::{Memory, Writer};
+use crate::memory::{Memory, WRITERS, Writer};
 use crate::world::{Child, Scales, World};
 
 /// A writer is given way to from this many writes on...
@@ -20,41 +20,53 @@ const GONE: SignedDuration = SignedDuration::from_hours(1);
 const NAME: usize = 64;
 
 /// Whose the Deployment's size is, in words; `None` if it is ours.
-pub fn owner(world: &World, writer: Option<&Writer>) -> Option<String> {
+pub fn owner(world: &World, writers: &[Writer]) -> Option<String> {
     if let Some(rival) = world.rival_on(Scales::Deployment) {
         return Some(rival.name.clone());
     }
-    let writer = writer.filter(|writer| persistent(writer))?;
+    // Of several the first who became one: whom the operator gives way to does not change with every write.
+    let writer = writers
+        .iter()
+        .filter(|writer| persistent(writer))
+        .min_by_key(|writer| writer.first)?;
     Some(format!("field manager {}", writer.manager))
 }
 
-/// What to remember of writers: the one who wrote last, as long as it matters.
-pub fn writer(world: &World, memory: &Memory, now: Timestamp) -> Option<Writer> {
-    let known = memory.writer.as_ref().filter(|writer| {
+/// What to remember of writers: each for himself, as long as it matters. Two people with a `kubectl` and a tool between them are no
+/// autoscaler, and two tools that take turns are two.
+pub fn writers(world: &World, memory: &Memory, now: Timestamp) -> Vec<Writer> {
+    let mut writers = memory.writers.clone();
+    writers.retain(|writer| {
         let patience = if persistent(writer) { GONE } else { APART };
         now.duration_since(writer.last) <= patience
     });
     let view = world.deployment.known().and_then(Child::ours);
     let taken = view.and_then(|view| view.taken.as_ref());
     let Some(taken) = taken.filter(|taken| now.duration_since(taken.at) <= APART) else {
-        return known.cloned();
+        return writers;
     };
     let manager: String = taken.manager.chars().take(NAME).collect();
-    match known {
+    match writers.iter_mut().find(|writer| writer.manager == manager) {
+        Some(writer) if taken.at > writer.last => {
+            writer.last = taken.at;
+            writer.writes = writer.writes.saturating_add(1);
+        }
         // The same write, seen again.
-        Some(writer) if writer.manager == manager && taken.at <= writer.last => Some(writer.clone()),
-        Some(writer) if writer.manager == manager => Some(Writer {
-            last: taken.at,
-            writes: writer.writes.saturating_add(1),
-            ..writer.clone()
-        }),
-        Some(_) | None => Some(Writer {
+        Some(_) => {}
+        None => writers.push(Writer {
             manager,
             first: taken.at,
             last: taken.at,
             writes: 1,
         }),
     }
+    if writers.len() > WRITERS {
+        let oldest = writers.iter().enumerate().min_by_key(|(_, writer)| writer.last);
+        if let Some((oldest, _)) = oldest {
+            writers.remove(oldest);
+        }
+    }
+    writers
 }
 
 fn persistent(writer: &Writer) -> bool {
