@@ -403,13 +403,15 @@ fn kind_need(
         .min((rates.level[k] * service).max(running + full))
         .min(load.tasks + rates.level[k] * drain)
         * (1.0 + headroom);
-    let lasting_slots = erlang::slots(
-        Traffic {
+    let lasting_slots = if lasting.to_bits() == busy.to_bits() {
+        slots_needed
+    } else {
+        let traffic = Traffic {
             busy: lasting,
             ..traffic
-        },
-        waits,
-    );
+        };
+        erlang::slots(traffic, waits)
+    };
     Some(KindNeed {
         kind,
         tasks,
