@@ -198,10 +198,15 @@ pub(crate) struct Recent {
 pub(crate) struct Book {
     /// Running tasks.
     pub(crate) running: f64,
+    /// Those of them that were there when the book began, as far as anybody knows.
+    pub(crate) unseen: f64,
     /// Since the book was last known to be right: seconds, slot-seconds, ended tasks.
     pub(crate) seconds: f64,
     pub(crate) busy: f64,
     pub(crate) ended: f64,
+    /// What would run if no task had ended since then, and its slot-seconds.
+    pub(crate) standing: f64,
+    pub(crate) most: f64,
 }
 
 /// A scale-out of full workers.

@@ -397,21 +397,21 @@ fn kind_need(
         room: ratio(slots, per_pod),
     };
     let waits = objective.filter(|_| queues.present[k]);
-    let slots_needed = erlang::slots(traffic, waits);
+    let spread = observed.books[k]
+        .filter(|_| !reports)
+        .map_or(1.0, |book| book.spread(service));
+    let staffed = |busy| {
+        let slots = erlang::slots(Traffic { busy, ..traffic }, waits);
+        slots + (spread - 1.0) * (slots - busy)
+    };
+    let slots_needed = staffed(busy);
     // What lasts is what arrives or runs, as far as it is there already: nothing is looked ahead at.
     let lasting = demand
         .min((rates.level[k] * service).max(running + full))
         .min(load.tasks + rates.level[k] * drain)
         * (1.0 + headroom);
-    let lasting_slots = if lasting.to_bits() == busy.to_bits() {
-        slots_needed
-    } else {
-        let traffic = Traffic {
-            busy: lasting,
-            ..traffic
-        };
-        erlang::slots(traffic, waits)
-    };
+    let same = lasting.to_bits() == busy.to_bits();
+    let lasting_slots = if same { slots_needed } else { staffed(lasting) };
     Some(KindNeed {
         kind,
         tasks,
