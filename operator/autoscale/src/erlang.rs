@@ -94,10 +94,15 @@ pub(crate) fn slots_for_delay(traffic: Traffic, objective: Objective, least: u32
     }
 }
 
+/// Slots that a demand fills to 95 %.
+pub(crate) fn slots_by_load(busy: f64) -> f64 {
+    libm::ceil(busy / FULLEST)
+}
+
 /// Slots for a demand: within the objective, if there is one, and never fuller than 95 %.
 pub(crate) fn slots(traffic: Traffic, objective: Option<Objective>) -> f64 {
     let busy = finite(traffic.busy);
-    let by_load = libm::ceil(busy / FULLEST);
+    let by_load = slots_by_load(busy);
     match objective {
         Some(objective) if busy <= LARGE => f64::from(slots_for_delay(traffic, objective, by_load as u32)),
         _ => by_load,

@@ -410,8 +410,7 @@ fn kind_need(
         .min((rates.level[k] * service).max(running + full))
         .min(load.tasks + rates.level[k] * drain)
         * (1.0 + headroom);
-    let same = lasting.to_bits() == busy.to_bits();
-    let lasting_slots = if same { slots_needed } else { staffed(lasting) };
+    let lasting_slots = if lasting < busy { staffed(lasting) } else { slots_needed };
     Some(KindNeed {
         kind,
         tasks,
