@@ -31,7 +31,10 @@ async fn a_person_pins_a_fleet_reads_why_and_lets_it_go() -> Result<()> {
     // The autoscaler goes on reckoning beside it.
     fleet
         .wait("the arithmetic beside a pinned size", PATIENCE, async || {
-            let said = plugin(fleet, "explain", &[]).await?;
+            let said = match plugin(fleet, "explain", &[]).await {
+                Ok(said) => said,
+                Err(error) => return Ok(Err(error.to_string())),
+            };
             let whole = ["demand", "per pod", "targets", "bounds"]
                 .iter()
                 .all(|part| said.contains(part));

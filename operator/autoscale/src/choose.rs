@@ -4,6 +4,7 @@
 use jiff::Timestamp;
 
 use crate::downstream;
+use crate::erlang;
 use crate::latency::LastMinute;
 use crate::memory::Memory;
 use crate::needs::{Needs, Observed};
@@ -18,6 +19,8 @@ const FULL_SLOTS: f64 = 0.95;
 const FULL_CPU: f64 = 0.9;
 /// Most CPU beyond the target that is put down to chance (share).
 const ROOM: f64 = 0.05;
+/// Share of the slots that are kept free against chance that are not worth a pod.
+const SPARE: f64 = 0.2;
 
 /// The size, what decided it, what limits it, and the words for it.
 #[derive(Clone, Debug)]
@@ -69,6 +72,11 @@ pub(crate) struct Situation<'a> {
     pub(crate) now: Timestamp,
 }
 
+/// A part of the slots that are kept free against chance, never of those that a fleet needs to be 95 % full [pods].
+fn spare(slots: f64, busy: f64, per_pod: f64) -> f64 {
+    SPARE * ratio(slots - erlang::slots_by_load(busy), per_pod)
+}
+
 impl Situation<'_> {
     /// Demand in whole pods; what the gate forbids asks for no more than there is.
     fn wanted(&self) -> u32 {
@@ -82,7 +90,22 @@ impl Situation<'_> {
         {
             return self.sample.replicas;
         }
+        if wanted > self.sample.replicas && whole_pods(self.needs.raw() - self.spare()) <= self.sample.replicas {
+            return self.sample.replicas;
+        }
         wanted
+    }
+
+    /// Part of a pod that slots may lack while nothing waits [pods].
+    fn spare(&self) -> f64 {
+        let leading = self
+            .needs
+            .leading()
+            .filter(|_| self.decider() == Reason::ScheduleToStart);
+        let calm = self.sample.replicas > 0 && self.observed.queues.waiting() <= 0.0;
+        leading
+            .filter(|_| calm)
+            .map_or(0.0, |kind| spare(kind.slots, kind.busy, kind.per_pod))
     }
 
     /// What chance alone makes of the rate, as far as the CPU target leaves room for it (share).
@@ -369,5 +392,19 @@ impl Situation<'_> {
             self.observed.reports,
         );
         self.wanted().max(work).max(1).clamp(self.min, self.max)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_fifth_of_what_is_kept_free_is_worth_no_pod_and_what_is_needed_always_is() {
+        // 90 busy slots of a minute ask for 112; 95 is the least.
+        assert!((spare(112.0, 90.0, 10.0) - 0.34).abs() < 1e-9);
+        // Short tasks in a large fleet have nothing that is kept free.
+        assert!(spare(106.0, 100.0, 10.0).abs() < 1e-9);
+        assert!(spare(0.0, 0.0, 0.0).abs() < 1e-9);
     }
 }

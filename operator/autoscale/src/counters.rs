@@ -75,37 +75,52 @@ impl Fold {
     }
 }
 
-/// The next baseline, and what happened since the last one: `None` if too little time went by.
-pub(crate) fn step(base: PodBaseline, report: &PodReport) -> (PodBaseline, Option<Delta>) {
+/// What came of one pod's report.
+pub(crate) struct Advance {
+    /// The next baseline, without its latency counts.
+    pub(crate) next: PodBaseline,
+    /// What happened since the last one.
+    pub(crate) delta: Delta,
+    /// The counters began anew.
+    pub(crate) anew: bool,
+}
+
+/// Goes on from a baseline to a report: `None` if too little time went by.
+pub(crate) fn step(base: &PodBaseline, report: &PodReport) -> Option<Advance> {
     let anew = elapsed(report.started, base.started) > 2.0
         || report
             .slots
             .iter()
             .any(|slot| slot.completions < base.completions[slot.kind.index()]);
-    let origin = if anew {
+    if anew {
         let zero = PodBaseline {
             used: [0; 4],
             completions: [0; 4],
             busy: [0.0; 4],
             cpu_seconds: None,
-            ..base
-        };
-        PodBaseline {
             at: report.started.max(base.at),
             started: report.started,
-            ..zero
-        }
-    } else {
-        base
-    };
+            ..*base
+        };
+        return advance(&zero, report, zero.started != base.started);
+    }
+    advance(base, report, false)
+}
+
+fn advance(origin: &PodBaseline, report: &PodReport, anew: bool) -> Option<Advance> {
+    let span = elapsed(report.at, origin.at);
+    // Below that the reader's clock went back: begin anew from here.
+    if (-5.0..1.0).contains(&span) {
+        return None;
+    }
     let mut next = PodBaseline {
         at: report.at,
         cpu_seconds: report.cpu_seconds,
-        ..origin
+        block: None,
+        ..*origin
     };
-    let span = elapsed(report.at, origin.at);
     let mut delta = Delta {
-        seconds: span,
+        seconds: span.max(0.0),
         started: [0.0; 4],
         completions: [0.0; 4],
         busy: [0.0; 4],
@@ -116,30 +131,20 @@ pub(crate) fn step(base: PodBaseline, report: &PodReport) -> (PodBaseline, Optio
         next.used[k] = slot.used;
         next.completions[k] = slot.completions;
         next.busy[k] = finite(slot.busy_seconds);
+        if span < 0.0 {
+            continue;
+        }
         // No pod ends more than a million tasks per second, and none is busier than its slots.
-        let ended = (slot.completions.saturating_sub(origin.completions[k]) as f64).min(1e6 * span.max(0.0));
-        let most = f64::from(slot.limit.unwrap_or(100_000).max(slot.used)) * span.max(0.0);
+        let ended = (slot.completions.saturating_sub(origin.completions[k]) as f64).min(1e6 * span);
+        let most = f64::from(slot.limit.unwrap_or(100_000).max(slot.used)) * span;
         delta.completions[k] = ended;
         delta.busy[k] = finite(slot.busy_seconds - origin.busy[k]).min(most);
         delta.started[k] = (ended + f64::from(slot.used) - f64::from(origin.used[k])).max(0.0);
     }
-    if let (Some(before), Some(after)) = (origin.cpu_seconds, report.cpu_seconds) {
-        delta.core_seconds = Some(finite(after - before).min(1024.0 * span.max(0.0)));
+    if let (Some(before), Some(after)) = (origin.cpu_seconds.filter(|_| span >= 0.0), report.cpu_seconds) {
+        delta.core_seconds = Some(finite(after - before).min(1024.0 * span));
     }
-    if span < -5.0 {
-        // The reader's clock went back: begin anew from here.
-        return (
-            next,
-            Some(Delta {
-                seconds: 0.0,
-                started: [0.0; 4],
-                completions: [0.0; 4],
-                busy: [0.0; 4],
-                core_seconds: None,
-            }),
-        );
-    }
-    if span < 1.0 { (base, None) } else { (next, Some(delta)) }
+    Some(Advance { next, delta, anew })
 }
 
 /// Sums over the pods of one call.
@@ -179,9 +184,8 @@ impl Totals {
         for k in 0..4 {
             self.with_cpu[k] += delta.completions[k];
         }
-        let settled = pod.ready.is_some_and(|ready| elapsed(now, ready) > 30.0);
         let idle = delta.busy.iter().chain(&delta.completions).sum::<f64>() <= 0.0;
-        if settled && idle && pod.phase == PodPhase::Ready {
+        if idle && pod.phase == PodPhase::Ready && pod.ready.is_some_and(|ready| elapsed(now, ready) > 30.0) {
             self.idle_cores.push(cores);
         }
         if let (PodPhase::Ready, Some(capacity)) = (pod.phase, pod.cpu_capacity_cores.filter(|cores| *cores > 0.0)) {
@@ -277,13 +281,6 @@ impl Recent {
         let chance = 1.0 + 3.0 * VARIATION / libm::sqrt(self.completions.max(1.0));
         self.completions >= RECENT / 2.0 && completions >= ENOUGH && (now > before * chance || now * chance < before)
     }
-}
-
-/// FNV-1a: the same on every machine.
-pub(crate) fn hash(text: &str) -> u64 {
-    text.bytes().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
-        (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
-    })
 }
 
 /// Smooths CPU use over about 15 s: shorter than a decision matters, longer than one garbage collection.

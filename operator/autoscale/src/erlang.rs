@@ -30,67 +30,81 @@ pub(crate) struct Traffic {
     pub(crate) room: f64,
 }
 
-/// Erlang's C, step by step: probability that a task finds all slots busy.
-struct ErlangC {
+/// Erlang's B, step by step, as its inverse: `1/B(n) = 1 + (n/a) / B(n-1)` has no division that the next step waits for.
+struct ErlangB {
     busy: f64,
+    per_busy: f64,
     slots: u32,
-    blocked: f64,
+    inverse: f64,
 }
 
-impl ErlangC {
+impl ErlangB {
     fn new(busy: f64) -> Self {
         Self {
             busy,
+            per_busy: 1.0 / busy,
             slots: 0,
-            blocked: 1.0,
+            inverse: 1.0,
         }
     }
 
-    fn next(&mut self) {
-        self.slots = self.slots.saturating_add(1);
-        self.blocked = self.busy * self.blocked / (f64::from(self.slots) + self.busy * self.blocked);
+    fn advance_to(&mut self, slots: u32) {
+        for next in self.slots.saturating_add(1)..=slots {
+            self.inverse = 1.0 + f64::from(next) * self.per_busy * self.inverse;
+        }
+        self.slots = self.slots.max(slots);
     }
 
+    /// Erlang's C: probability that a task finds all slots busy.
     fn wait_probability(&self) -> f64 {
         let load = self.busy / f64::from(self.slots.max(1));
+        let blocked = 1.0 / self.inverse;
         if load >= 1.0 {
             1.0
         } else {
-            self.blocked / (1.0 - load + load * self.blocked)
+            blocked / (1.0 - load + load * blocked)
         }
     }
 }
 
-/// The smallest number of slots that meets the objective, whatever their load.
-pub(crate) fn slots_for_delay(traffic: Traffic, objective: Objective) -> u32 {
+/// The smallest number of slots, `least` or more, that meets the objective, whatever their load.
+pub(crate) fn slots_for_delay(traffic: Traffic, objective: Objective, least: u32) -> u32 {
     let busy = finite(traffic.busy);
     if busy <= 0.0 {
         return 0;
     }
     let service = finite(traffic.service).max(1e-6) * traffic.burstiness.clamp(1.0, 4.0);
     let extra = (traffic.room - 1.0).max(0.0) / traffic.burstiness.clamp(1.0, 4.0);
-    let mut queue = ErlangC::new(busy);
+    let mut queue = ErlangB::new(busy);
+    // Fewer than the busy ones never do, and from there on each slot more means fewer late tasks.
+    let mut slots = least.max((libm::floor(busy) as u32).saturating_add(1));
     loop {
-        queue.next();
-        let slots = f64::from(queue.slots);
-        if slots > busy {
-            let late = queue.wait_probability()
-                * libm::exp(-(slots - busy) * finite(objective.seconds) / service)
-                * libm::pow(busy / slots, slots * extra);
-            // √-staffing is reached long before this: the second condition only proves that the loop ends.
-            if late <= objective.late || slots > 2.0 * busy + 1000.0 {
-                return queue.slots;
-            }
+        let n = f64::from(slots);
+        let after = libm::exp(-(n - busy) * finite(objective.seconds) / service) * libm::pow(busy / n, n * extra);
+        // Where even those who find all slots busy are served in time, nobody needs to know how many these are.
+        if after <= objective.late {
+            return slots;
         }
+        queue.advance_to(slots);
+        // √-staffing is reached long before this: the second condition only proves that the loop ends.
+        if queue.wait_probability() * after <= objective.late || n > 2.0 * busy + 1000.0 {
+            return slots;
+        }
+        slots = slots.saturating_add(1);
     }
+}
+
+/// Slots that a demand fills to 95 %.
+pub(crate) fn slots_by_load(busy: f64) -> f64 {
+    libm::ceil(busy / FULLEST)
 }
 
 /// Slots for a demand: within the objective, if there is one, and never fuller than 95 %.
 pub(crate) fn slots(traffic: Traffic, objective: Option<Objective>) -> f64 {
     let busy = finite(traffic.busy);
-    let by_load = libm::ceil(busy / FULLEST);
+    let by_load = slots_by_load(busy);
     match objective {
-        Some(objective) if busy <= LARGE => f64::from(slots_for_delay(traffic, objective)).max(by_load),
+        Some(objective) if busy <= LARGE => f64::from(slots_for_delay(traffic, objective, by_load as u32)),
         _ => by_load,
     }
 }
@@ -106,22 +120,68 @@ mod tests {
             burstiness: 1.0,
             room: 1.0,
         };
-        slots_for_delay(traffic, Objective { seconds, late: 0.01 })
+        slots_for_delay(traffic, Objective { seconds, late: 0.01 }, 0)
     }
 
     #[test]
     fn erlang_c_agrees_with_published_values() {
         for (busy, slots, expected) in [(1.0, 2, 1.0 / 3.0), (8.0, 10, 0.409_18), (2.0, 3, 4.0 / 9.0)] {
-            let mut queue = ErlangC::new(busy);
-            for _ in 0..slots {
-                queue.next();
-            }
+            let mut queue = ErlangB::new(busy);
+            queue.advance_to(slots);
             assert!(
                 (queue.wait_probability() - expected).abs() < 1e-4,
                 "C({slots}, {busy}) = {}",
                 queue.wait_probability()
             );
         }
+    }
+
+    /// The same step by step from one slot on, by the textbook's recursion.
+    fn searched(traffic: Traffic, objective: Objective) -> u32 {
+        let Traffic {
+            busy,
+            service,
+            burstiness,
+            room,
+        } = traffic;
+        let (mut slots, mut blocked) = (0_u32, 1.0);
+        loop {
+            slots += 1;
+            let n = f64::from(slots);
+            blocked = busy * blocked / (n + busy * blocked);
+            let waits = blocked / (1.0 - busy / n + busy / n * blocked);
+            let late = waits
+                * libm::exp(-(n - busy) * objective.seconds / (service * burstiness))
+                * libm::pow(busy / n, n * (room - 1.0) / burstiness);
+            if n > busy && (late <= objective.late || n > 2.0 * busy + 1000.0) {
+                return slots;
+            }
+        }
+    }
+
+    #[test]
+    fn short_cuts_lead_to_the_same_number() {
+        let mut compared = 0;
+        for busy in [0.01, 0.7, 3.0, 9.99, 47.3, 100.0, 512.7, 1800.0] {
+            for (service, seconds) in [(0.05, 5.0), (2.0, 5.0), (60.0, 5.0), (7200.0, 1.0), (1.0, 0.0)] {
+                for (burstiness, room) in [(1.0, 1.0), (2.5, 1.0), (1.0, 3.0), (4.0, 1.2)] {
+                    let traffic = Traffic {
+                        busy,
+                        service,
+                        burstiness,
+                        room,
+                    };
+                    let objective = Objective { seconds, late: 0.01 };
+                    assert_eq!(
+                        slots_for_delay(traffic, objective, 0),
+                        searched(traffic, objective),
+                        "{traffic:?} {objective:?}"
+                    );
+                    compared += 1;
+                }
+            }
+        }
+        assert_eq!(compared, 160);
     }
 
     #[test]
@@ -166,9 +226,9 @@ mod tests {
             burstiness: 4.0,
             ..calm
         };
-        assert!(slots_for_delay(bursty, objective) > slots_for_delay(calm, objective));
+        assert!(slots_for_delay(bursty, objective, 0) > slots_for_delay(calm, objective, 0));
         let roomy = Traffic { room: 4.0, ..bursty };
-        assert!(slots_for_delay(roomy, objective) < slots_for_delay(bursty, objective));
+        assert!(slots_for_delay(roomy, objective, 0) < slots_for_delay(bursty, objective, 0));
     }
 
     #[test]
@@ -185,6 +245,7 @@ mod tests {
                 seconds: 5.0,
                 late: 0.01,
             },
+            0,
         );
         let in_millis = slots_for_delay(
             Traffic {
@@ -195,6 +256,7 @@ mod tests {
                 seconds: 5000.0,
                 late: 0.01,
             },
+            0,
         );
         assert_eq!(in_seconds, in_millis);
     }

@@ -76,14 +76,9 @@ pub(crate) fn share(profile: Profile, memory: &mut Memory) -> f64 {
         return 0.0;
     };
     if memory.transient.surprises.len() >= ENOUGH {
-        let mut ascending: Vec<f64> = memory
-            .transient
-            .surprises
-            .iter()
-            .map(|(_, surprise)| *surprise)
-            .collect();
-        ascending.sort_by(f64::total_cmp);
-        memory.headroom = rounded(quantile(&ascending, covered).unwrap_or(0.0).max(0.0));
+        let surprises = memory.transient.surprises.iter();
+        let mut surprises: Vec<f64> = surprises.map(|(_, surprise)| *surprise).collect();
+        memory.headroom = rounded(quantile(&mut surprises, covered).unwrap_or(0.0).max(0.0));
     }
     memory.headroom.clamp(0.0, most)
 }

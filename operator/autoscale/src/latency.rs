@@ -3,8 +3,9 @@
 
 use jiff::Timestamp;
 
+use crate::baselines::Baselines;
 use crate::memory::{Memory, PodBaseline};
-use crate::{PodReport, Sample};
+use crate::{LatencyHistogram, PodReport, Sample};
 
 /// Length of one entry of the ring [s].
 const SLICE: i64 = 5;
@@ -30,61 +31,97 @@ pub(crate) fn note_bounds(memory: &mut Memory, sample: &Sample) {
         bounds.sort_by(f64::total_cmp);
         bounds.truncate(BUCKETS);
         memory.transient.latency_bounds = bounds;
-        memory.transient.latency_counts.clear();
-        for pod in &mut memory.transient.pods {
-            pod.block = None;
-        }
+        Baselines::forget_latency(&mut memory.transient.baselines);
     }
 }
 
-/// Copies a pod's counts into the new list, as they are.
-pub(crate) fn keep(memory: &Memory, base: PodBaseline, counts: &mut Vec<u64>) -> PodBaseline {
-    let Some(old) = block(memory, base) else {
-        return PodBaseline { block: None, ..base };
-    };
-    let place = counts.len() / old.len();
-    counts.extend_from_slice(old);
-    PodBaseline {
-        block: Some(place as u32),
-        ..base
-    }
+/// Counts of all pods at one call.
+pub(crate) struct Counts<'a> {
+    bounds: &'a [f64],
+    before: &'a Baselines,
+    now: Vec<u64>,
 }
 
-/// Appends a pod's counts of now and adds what is new in them to `fresh`. Returns the pod's block.
-pub(crate) fn advance(
-    memory: &Memory,
-    base: PodBaseline,
-    report: &PodReport,
-    anew: bool,
-    counts: &mut Vec<u64>,
-    fresh: &mut [u64],
-) -> Option<u32> {
-    let bounds = &memory.transient.latency_bounds;
-    if bounds.is_empty() {
-        return None;
-    }
-    let size = bounds.len() + 1;
-    let begin = counts.len();
-    counts.resize(begin + size, 0);
-    let now = &mut counts[begin..];
-    for histogram in &report.schedule_to_start {
-        let same = histogram.bounds_seconds == *bounds;
-        for (index, count) in histogram.counts.iter().enumerate() {
-            let place = match histogram.bounds_seconds.get(index) {
-                _ if same => index,
-                Some(bound) => bounds.partition_point(|ours| ours < bound),
-                None => bounds.len(),
-            };
-            let cell = &mut now[place.min(size - 1)];
-            *cell = cell.saturating_add(*count);
+impl<'a> Counts<'a> {
+    /// Begins with no pod; `bounds` are those of the buckets.
+    pub(crate) fn new(bounds: &'a [f64], before: &'a Baselines) -> Self {
+        Self {
+            bounds,
+            before,
+            now: Vec::with_capacity((before.pods.len() + 1) * (bounds.len() + 1)),
         }
     }
-    let old = if anew { None } else { block(memory, base) };
-    for (index, cell) in fresh.iter_mut().enumerate().take(size) {
-        let before = old.and_then(|old| old.get(index)).copied().unwrap_or(0);
-        *cell = cell.saturating_add(now[index].saturating_sub(before));
+
+    /// The counts, one block per pod.
+    pub(crate) fn into_blocks(self) -> Vec<u64> {
+        self.now
     }
-    Some((begin / size) as u32)
+
+    fn size(&self) -> usize {
+        self.bounds.len() + 1
+    }
+
+    /// Copies a pod's counts as they are. Returns its block.
+    pub(crate) fn keep(&mut self, base: &PodBaseline) -> Option<u32> {
+        let old = self.before.block(base, self.size())?;
+        let place = self.now.len() / self.size();
+        self.now.extend_from_slice(old);
+        Some(place as u32)
+    }
+
+    /// Appends a pod's counts of now and adds what is new in them to `fresh`. Returns the pod's block.
+    pub(crate) fn advance(
+        &mut self,
+        base: &PodBaseline,
+        report: &PodReport,
+        anew: bool,
+        fresh: &mut [u64],
+    ) -> Option<u32> {
+        if self.bounds.is_empty() {
+            return None;
+        }
+        let (size, begin) = (self.size(), self.now.len());
+        match &report.schedule_to_start[..] {
+            [only] if only.counts.len() == size && only.bounds_seconds == *self.bounds => {
+                self.now.extend_from_slice(&only.counts);
+            }
+            several => self.sort_in(several),
+        }
+        let old = self.before.block(base, size).filter(|_| !anew);
+        let now = self.now.iter().skip(begin);
+        match old {
+            Some(old) => {
+                for ((cell, now), before) in fresh.iter_mut().zip(now).zip(old) {
+                    *cell = cell.saturating_add(now.saturating_sub(*before));
+                }
+            }
+            None => {
+                for (cell, now) in fresh.iter_mut().zip(now) {
+                    *cell = cell.saturating_add(*now);
+                }
+            }
+        }
+        Some((begin / size) as u32)
+    }
+
+    /// Appends a block with the counts of all histograms, each in the bucket of its bound.
+    fn sort_in(&mut self, histograms: &[LatencyHistogram]) {
+        let (bounds, size, begin) = (self.bounds, self.size(), self.now.len());
+        self.now.resize(begin + size, 0);
+        let block = &mut self.now[begin..];
+        for histogram in histograms {
+            let same = histogram.bounds_seconds == *bounds;
+            for (index, count) in histogram.counts.iter().enumerate() {
+                let place = match histogram.bounds_seconds.get(index) {
+                    _ if same => index,
+                    Some(bound) => bounds.partition_point(|ours| ours < bound),
+                    None => bounds.len(),
+                };
+                let cell = &mut block[place.min(size - 1)];
+                *cell = cell.saturating_add(*count);
+            }
+        }
+    }
 }
 
 /// Adds what is new to the ring.
@@ -152,10 +189,4 @@ pub(crate) fn last_minute(memory: &Memory, limit: Option<f64>) -> LastMinute {
         left -= count;
     }
     LastMinute { p99: Some(p99), late }
-}
-
-fn block(memory: &Memory, base: PodBaseline) -> Option<&[u64]> {
-    let size = memory.transient.latency_bounds.len() + 1;
-    let begin = base.block? as usize * size;
-    memory.transient.latency_counts.get(begin..begin + size)
 }

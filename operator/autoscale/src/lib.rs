@@ -6,6 +6,7 @@
 
 mod arithmetic;
 mod arrivals;
+mod baselines;
 mod choose;
 mod counters;
 mod decide;

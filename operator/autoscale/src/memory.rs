@@ -5,11 +5,13 @@
 //! skipped: after a restart counters get new baselines and the present size stands in for the window of scale-in.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize, Serializer};
 
 use crate::SlotKind;
+use crate::baselines::Baselines;
 use crate::fall::Level;
 use crate::footprint::Sums;
 use crate::ghost::{Ghost, Stuck};
@@ -140,11 +142,7 @@ pub(crate) struct Transient {
     /// Watching without a gap since then.
     pub(crate) since: Option<Timestamp>,
     /// Baselines of the pods' counters.
-    pub(crate) pods: Vec<PodBaseline>,
-    /// Where a pod's baseline is, ascending by `uid`: sorting these is much cheaper than sorting baselines.
-    pub(crate) places: Vec<(u64, u32)>,
-    /// Latency counts of all pods, one block each (`PodBaseline::block`).
-    pub(crate) latency_counts: Vec<u64>,
+    pub(crate) baselines: Arc<Baselines>,
     /// Bounds of the latency buckets [s].
     pub(crate) latency_bounds: Vec<f64>,
     /// Tasks per latency bucket, one entry per 5 s.
@@ -209,10 +207,15 @@ pub(crate) struct Recent {
 pub(crate) struct Book {
     /// Running tasks.
     pub(crate) running: f64,
+    /// Those of them that were there when the book began, as far as anybody knows.
+    pub(crate) unseen: f64,
     /// Since the book was last known to be right: seconds, slot-seconds, ended tasks.
     pub(crate) seconds: f64,
     pub(crate) busy: f64,
     pub(crate) ended: f64,
+    /// What would run if no task had ended since then, and its slot-seconds.
+    pub(crate) standing: f64,
+    pub(crate) most: f64,
 }
 
 /// A scale-out of full workers.
@@ -236,7 +239,7 @@ pub(crate) struct PodBaseline {
     pub(crate) completions: [u64; 4],
     pub(crate) busy: PerKind,
     pub(crate) cpu_seconds: Option<f64>,
-    /// Index of its block in `Transient::latency_counts`, in blocks; `None` if it has none.
+    /// Index of its block in `Baselines::latency_counts`, in blocks; `None` if it has none.
     pub(crate) block: Option<u32>,
 }
 
@@ -256,24 +259,6 @@ pub(crate) struct Arrivals {
     pub(crate) at: Timestamp,
     pub(crate) seconds: f64,
     pub(crate) tasks: PerKind,
-}
-
-impl Transient {
-    /// The baseline of a pod.
-    pub(crate) fn baseline(&self, uid: u64) -> Option<&PodBaseline> {
-        let found = self.places.binary_search_by_key(&uid, |(place, _)| *place).ok()?;
-        self.pods.get(self.places.get(found)?.1 as usize)
-    }
-
-    /// Replaces all baselines.
-    pub(crate) fn keep_baselines(&mut self, pods: Vec<PodBaseline>) {
-        self.places.clear();
-        self.places
-            .extend(pods.iter().zip(0..).map(|(pod, place)| (pod.uid, place)));
-        self.places.sort_unstable();
-        self.places.dedup_by_key(|(uid, _)| *uid);
-        self.pods = pods;
-    }
 }
 
 impl Memory {

@@ -397,19 +397,20 @@ fn kind_need(
         room: ratio(slots, per_pod),
     };
     let waits = objective.filter(|_| queues.present[k]);
-    let slots_needed = erlang::slots(traffic, waits);
+    let spread = observed.books[k]
+        .filter(|_| !reports)
+        .map_or(1.0, |book| book.spread(service));
+    let staffed = |busy| {
+        let slots = erlang::slots(Traffic { busy, ..traffic }, waits);
+        slots + (spread - 1.0) * (slots - busy)
+    };
+    let slots_needed = staffed(busy);
     // What lasts is what arrives or runs, as far as it is there already: nothing is looked ahead at.
     let lasting = demand
         .min((rates.level[k] * service).max(running + full))
         .min(load.tasks + rates.level[k] * drain)
         * (1.0 + headroom);
-    let lasting_slots = erlang::slots(
-        Traffic {
-            busy: lasting,
-            ..traffic
-        },
-        waits,
-    );
+    let lasting_slots = if lasting < busy { staffed(lasting) } else { slots_needed };
     Some(KindNeed {
         kind,
         tasks,

@@ -47,10 +47,11 @@ pub(crate) fn rounded(x: f64) -> f64 {
     libm::round(x * scale) / scale
 }
 
-/// The element of an ascending list below which a share `q` of the elements lies (nearest rank).
-pub(crate) fn quantile(ascending: &[f64], q: f64) -> Option<f64> {
-    let rank = libm::ceil(q * ascending.len() as f64) as usize;
-    ascending.get(rank.clamp(1, ascending.len().max(1)) - 1).copied()
+/// The element of a list below which a share `q` of the elements lies (nearest rank). The list is left in another order.
+pub(crate) fn quantile(list: &mut [f64], q: f64) -> Option<f64> {
+    let rank = libm::ceil(q * list.len() as f64) as usize;
+    let place = rank.clamp(1, list.len().max(1)) - 1;
+    (place < list.len()).then(|| *list.select_nth_unstable_by(place, f64::total_cmp).1)
 }
 
 #[cfg(test)]
@@ -76,10 +77,10 @@ mod tests {
 
     #[test]
     fn a_quantile_is_the_nearest_rank() {
-        let list = [1.0, 2.0, 3.0, 4.0];
-        assert_eq!(quantile(&list, 0.5), Some(2.0));
-        assert_eq!(quantile(&list, 0.9), Some(4.0));
-        assert_eq!(quantile(&list, 0.0), Some(1.0));
-        assert_eq!(quantile(&[], 0.5), None);
+        let list = || [4.0, 2.0, 1.0, 3.0];
+        assert_eq!(quantile(&mut list(), 0.5), Some(2.0));
+        assert_eq!(quantile(&mut list(), 0.9), Some(4.0));
+        assert_eq!(quantile(&mut list(), 0.0), Some(1.0));
+        assert_eq!(quantile(&mut [], 0.5), None);
     }
 }

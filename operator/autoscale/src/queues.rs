@@ -2,7 +2,7 @@
 
 use jiff::{SignedDuration, Timestamp};
 
-use crate::counters::hash;
+use crate::baselines::hash;
 use crate::num::{PerKind, elapsed, finite, seconds};
 use crate::{QueueSample, QueueStats, Sample, SlotKind};
 

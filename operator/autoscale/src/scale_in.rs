@@ -55,8 +55,7 @@ pub(crate) fn floor_of_demand(memory: &Memory, by_cpu: bool) -> Option<u32> {
 /// The demand that 95 % of the window stayed below [pods].
 pub(crate) fn demand_of_window(memory: &Memory) -> Option<f64> {
     let mut demands: Vec<f64> = memory.transient.window.iter().map(|(_, raw)| *raw).collect();
-    demands.sort_by(f64::total_cmp);
-    quantile(&demands, 0.95)
+    quantile(&mut demands, 0.95)
 }
 
 /// The smallest size that holds what runs now, with pods that do not report taken for full.

@@ -7,7 +7,7 @@ pub(crate) fn goal(percentile: f64, seconds: f64) -> String {
 
 /// A share, as `79%`.
 pub(crate) fn percent(share: f64) -> String {
-    format!("{:.0}%", 100.0 * share)
+    format!("{}%", whole(100.0 * share))
 }
 
 /// Cores as Kubernetes writes small ones; a tenth of a millicore still shows.
@@ -16,7 +16,7 @@ pub(crate) fn millis(cores: f64) -> String {
     if millicores > 0.0 && millicores < 9.95 {
         format!("{}m", number(millicores))
     } else {
-        format!("{millicores:.0}m")
+        format!("{}m", whole(millicores))
     }
 }
 
@@ -39,6 +39,15 @@ pub(crate) fn fixed(x: f64) -> String {
     format!("{x:.2}")
 }
 
+/// No decimals. Whole numbers, most of all that are shown, are written as such: as fractions they take ten times as long.
+fn whole(x: f64) -> String {
+    if (0.0..1e15).contains(&x) && x.to_bits() == libm::floor(x).to_bits() {
+        (x as u64).to_string()
+    } else {
+        format!("{x:.0}")
+    }
+}
+
 /// Three significant digits, without trailing zeros.
 pub(crate) fn number(x: f64) -> String {
     // Adding zero turns -0 into 0.
@@ -50,6 +59,9 @@ pub(crate) fn number(x: f64) -> String {
     } else {
         2
     };
+    if digits == 0 || x.to_bits() == libm::round(x).to_bits() {
+        return whole(x);
+    }
     let mut text = format!("{x:.digits$}");
     if text.contains('.') {
         let kept = text.trim_end_matches('0').trim_end_matches('.').len();

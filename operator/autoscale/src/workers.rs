@@ -1,10 +1,13 @@
 //! The pods of this moment: how many are Ready, starting or stuck, what runs on them, who does not report, and how long a pod
 //! takes to start.
 
+use std::sync::Arc;
+
 use jiff::{SignedDuration, Timestamp};
 
-use crate::counters::{Fold, Totals, hash, step};
-use crate::latency;
+use crate::baselines::{Baselines, Lookup, hash};
+use crate::counters::{Advance, Fold, Totals, step};
+use crate::latency::{self, Counts};
 use crate::memory::{Memory, PodBaseline, START_TIMES};
 use crate::num::{PerKind, elapsed, finite, quantile, seconds};
 use crate::{PodPhase, PodReport, PodSample, Policy, Sample};
@@ -78,8 +81,11 @@ pub(crate) fn pod_start(policy: &Policy, memory: &mut Memory, sample: &Sample, n
         let Some(ready) = pod.ready.filter(|ready| *ready <= now) else {
             continue;
         };
+        if ready.as_second() <= memory.newest_start {
+            continue;
+        }
         let took = elapsed(ready, pod.created);
-        if ready.as_second() > memory.newest_start && (0.0..=3600.0).contains(&took) {
+        if (0.0..=3600.0).contains(&took) {
             memory.start_seconds.push(took);
             newest = newest.max(ready.as_second());
         }
@@ -87,10 +93,9 @@ pub(crate) fn pod_start(policy: &Policy, memory: &mut Memory, sample: &Sample, n
     memory.newest_start = newest;
     let surplus = memory.start_seconds.len().saturating_sub(START_TIMES);
     memory.start_seconds.drain(..surplus);
-    let mut ascending = memory.start_seconds.clone();
-    ascending.sort_by(f64::total_cmp);
+    let mut times = memory.start_seconds.clone();
     let prior = seconds(policy.prior.pod_start);
-    let at = |q| quantile(&ascending, q).unwrap_or(prior).clamp(1.0, 3600.0);
+    let mut at = |q| quantile(&mut times, q).unwrap_or(prior).clamp(1.0, 3600.0);
     PodStart {
         median: at(0.5),
         slow: at(0.9),
@@ -108,12 +113,15 @@ pub(crate) fn observe(
     let mut workers = Workers::default();
     let fold = Fold::of(memory, sample, now);
     let mut totals = Totals::over(fold.seconds);
-    let mut baselines = Vec::with_capacity(sample.pods.len());
-    let mut counts = Vec::with_capacity(memory.transient.latency_counts.len());
-    let mut latency = vec![0; memory.transient.latency_bounds.len() + 1];
+    let before = Arc::clone(&memory.transient.baselines);
+    let bounds = std::mem::take(&mut memory.transient.latency_bounds);
+    let mut known = Lookup::new(&before.pods);
+    let mut counts = Counts::new(&bounds, &before);
+    let mut pods = Vec::with_capacity(sample.pods.len());
+    let mut latency = vec![0; bounds.len() + 1];
     for pod in &sample.pods {
         let uid = hash(&pod.uid);
-        let old = memory.transient.baseline(uid).copied();
+        let old = known.find(uid);
         let report = pod
             .report
             .known()
@@ -122,36 +130,37 @@ pub(crate) fn observe(
         let Some(report) = report else {
             // One report that got lost is no gap: what the pod said just before stands in for it.
             if let Some(base) = old.filter(|base| elapsed(now, base.at) <= 2.0 * seconds(interval)) {
-                workers.stand_in(pod, &base, &memory.kinds.map(|kind| kind.slots));
+                workers.stand_in(pod, base, &memory.kinds.map(|kind| kind.slots));
             }
             // The baseline stays for the report that comes after the gap.
-            baselines.extend(old.map(|base| latency::keep(memory, base, &mut counts)));
+            pods.extend(old.map(|base| PodBaseline {
+                block: counts.keep(base),
+                ..*base
+            }));
             continue;
         };
         memory.reports = true;
-        let base = old.unwrap_or_else(|| fold.first_baseline(pod, report, uid));
-        let (next, delta) = step(base, report);
-        if let Some(delta) = delta {
+        let first = old.is_none().then(|| fold.first_baseline(pod, report, uid));
+        let Some(base) = old.or(first.as_ref()) else { continue };
+        if let Some(Advance { next, delta, anew }) = step(base, report) {
             totals.add(&delta, pod, memory.cpu.idle_cores, now);
-            let block = latency::advance(
-                memory,
-                base,
-                report,
-                next.started != base.started,
-                &mut counts,
-                &mut latency,
-            );
-            baselines.push(PodBaseline { block, ..next });
-        } else if old.is_none() && fold.older(pod) {
-            // All it has counted so far is history.
-            let block = latency::advance(memory, base, report, false, &mut counts, &mut []);
-            baselines.push(PodBaseline { block, ..base });
+            let block = counts.advance(base, report, anew, &mut latency);
+            pods.push(PodBaseline { block, ..next });
         } else {
-            baselines.push(latency::keep(memory, base, &mut counts));
+            let block = if old.is_none() && fold.older(pod) {
+                // All it has counted so far is history.
+                counts.advance(base, report, false, &mut [])
+            } else {
+                counts.keep(base)
+            };
+            pods.push(PodBaseline { block, ..*base });
         }
     }
-    memory.transient.keep_baselines(baselines);
-    memory.transient.latency_counts = counts;
+    memory.transient.baselines = Arc::new(Baselines {
+        pods,
+        latency_counts: counts.into_blocks(),
+    });
+    memory.transient.latency_bounds = bounds;
     latency::remember(memory, &latency, now);
     workers.starting.sort_by(f64::total_cmp);
     totals.fold_into(memory, &mut workers);

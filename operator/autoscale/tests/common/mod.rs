@@ -282,7 +282,7 @@ impl World {
         };
         PodSample {
             name: format!("orders-{}", pod.number),
-            uid: format!("uid-{}", pod.number),
+            uid: format!("0f8b1c52-6f0e-4b58-9d3c-{:012}", pod.number),
             phase: match (pod.draining, ready) {
                 (true, _) => PodPhase::Draining,
                 (false, true) => PodPhase::Ready,
