@@ -59,7 +59,7 @@ async fn a_person_pins_a_fleet_reads_why_and_lets_it_go() -> Result<()> {
         &[],
     )
     .await;
-    let said = unknown.map_or_else(|error| error.to_string(), |said| said);
+    let said = unknown.unwrap_or_else(|error| error.to_string());
     assert!(said.contains("nobody"), "{said}");
 
     plugin(fleet, "resume", &[]).await?;
