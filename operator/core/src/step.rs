@@ -3,8 +3,8 @@
 //! The order: the Secret that pods mount, then the Deployment, then its budget, then marks on pods, then the size. So a pod
 //! never waits for a Secret that comes later, and no size is lowered before its victims are named. A victim that leaves by quarantine
 //! is drained first and relabelled then: a pod that cannot be told to drain stays where it is. What is left to do for pods in
-//! quarantine comes after the size, then what the cluster autoscaler may evict. Limits of queues come last: they are the server's business, and its refusal must not hold up the
-//! pods.
+//! quarantine comes after the size, then what the cluster autoscaler may evict. Limits of queues come last: they are the server's
+//! business, and its refusal must not hold up the pods.
 
 /// One write.
 #[derive(Clone, Debug, PartialEq)]
