@@ -170,6 +170,20 @@ fn an_idle_victim_that_may_be_given_a_long_task_leaves_as_a_busy_one() {
 }
 
 #[test]
+fn zero_that_is_taken_back_in_time_is_none() {
+    let mut story = Story::of(2);
+    story.pass(&a_fleet(0));
+    story.pass(&a_fleet(0));
+    assert_eq!(told(&story.plan(&a_fleet(0))), ["scale 2 -> 0"]);
+    let mut steps = Vec::new();
+    for _ in 0..10 {
+        steps.extend(told(&story.pass(&a_fleet(1))));
+    }
+    assert!(steps.contains(&"scale 2 -> 1".to_owned()), "{steps:?}");
+    assert_eq!(story.cluster.deployment().replicas, 1);
+}
+
+#[test]
 fn the_law_ends_the_last_pods_without_making_others() {
     let desired = common::autoscaled(0, 5);
     let mut story = Story::of(1);
