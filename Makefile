@@ -128,7 +128,7 @@ audit: $(DENY) ## licences, sources, bans; advisories if their database can be h
 	@if $(DENY) fetch db; then $(DENY) check --disable-fetch advisories; else echo "advisories: NOT RUN, no advisory database"; fi
 
 # Each change is built and tested in a copy of the tree with a target directory of its own; what came of it is in target/mutants.out.
-mutants: $(MUTANTS) ## changes the rules of decide() one place at a time: which change does no test notice? None may remain (~30 min; MUTANTS_ARGS="--file …/zero.rs" for a part)
+mutants: $(MUTANTS) ## changes the rules of decide() one place at a time: which change does no test notice? None may remain (~10 min; MUTANTS_ARGS="--file …/zero.rs" for a part)
 	mkdir -p $(or $(CARGO_TARGET_DIR),target)
 	env -u CARGO_TARGET_DIR CARGO_PROFILE_DEV_DEBUG=0 INSTA_UPDATE=no nice $(MUTANTS) mutants --config operator/autoscale/mutants.toml --package fleet-autoscale --output $(or $(CARGO_TARGET_DIR),target) $(MUTANTS_ARGS)
 
