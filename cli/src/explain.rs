@@ -213,7 +213,7 @@ mod tests {
             {"step": "Demand", "text": "51.6 tasks/s x 2.1 s", "result": "108 busy slots", "note": "WorkerControl 4/4 pods 1 s old, queue 3 s old"},
             {"step": "Headroom", "text": "Balanced, by forecast errors of the last hour", "result": "+ 0%"},
             {"step": "PerPod", "text": "500m CPU / 22m per busy slot", "result": "22.7 slots", "note": "limit of 100 not reached"},
-            {"step": "Target", "text": "ScheduleToStart p99 5s: 115 slots / 22.7", "result": "5.07 -> 5"},
+            {"step": "Target", "text": "ScheduleToStart p99 5s: 115 slots / 22.7", "result": "5.06 -> 5"},
             {"step": "Target", "text": "CpuUtilization 108 busy slots x 22m / (500m x 80%)", "result": "5.96 -> 6", "note": "largest"},
             {"step": "Behavior", "text": "out at once", "result": "6"},
             {"step": "Bounds", "text": "2..60", "result": "6"},
@@ -240,7 +240,7 @@ mod tests {
         demand    51.6 tasks/s x 2.1 s                                     = 108 busy slots   WorkerControl 4/4 pods 1 s old, queue 3 s old
         headroom  Balanced, by forecast errors of the last hour            + 0%
         per pod   500m CPU / 22m per busy slot                             = 22.7 slots       limit of 100 not reached
-        targets   ScheduleToStart    p99 5s: 115 slots / 22.7              = 5.07 -> 5
+        targets   ScheduleToStart    p99 5s: 115 slots / 22.7              = 5.06 -> 5
                   CpuUtilization     108 busy slots x 22m / (500m x 80%)   = 5.96 -> 6        largest
         behavior  out at once                                              -> 6
         bounds    2..60                                                    -> 6

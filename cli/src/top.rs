@@ -270,7 +270,7 @@ mod tests {
                         {"type": "CpuUtilization", "current": "79%", "target": "80%"}
                     ],
                     "arithmetic": [
-                        {"step": "Target", "text": "ScheduleToStart p99 5s: 115 slots / 22.7", "result": "5.07 -> 5"},
+                        {"step": "Target", "text": "ScheduleToStart p99 5s: 115 slots / 22.7", "result": "5.06 -> 5"},
                         {"step": "Target", "text": "CpuUtilization 108 busy slots x 22m / (500m x 80%)", "result": "5.96 -> 6", "note": "largest"}
                     ]
                 }

@@ -78,7 +78,7 @@ documented_enum! {
         Progressing,
         /// Fewer pods than needed are available.
         TooFewAvailable,
-        /// Pods run but poll none of the queues.
+        /// Pods run, but poll none of the queues; in Ready and Stalled, also where one queue is polled by none of them.
         NoPollers,
         /// Temporal cannot be reached or refuses the credentials.
         ConnectionFailed,
@@ -118,7 +118,7 @@ documented_enum! {
         ImagePullFailed,
         /// The worker exits again and again.
         CrashLooping,
-        /// A quota of the Kubernetes namespace stands against more pods.
+        /// A quota or an admission rule of the cluster stands against more pods; the message says which.
         QuotaExceeded,
         /// No progress within progressDeadlineSeconds.
         ProgressDeadlineExceeded,
@@ -141,6 +141,8 @@ documented_enum! {
         SignalsValid,
         /// Some signals are missing; decisions rest on the others.
         SignalsDegraded,
+        /// Temporal is read later than it should be: the request budget of its namespace is used up.
+        PollBudgetStretched,
         /// Needed signals are missing; the size stays.
         SignalsUnknown,
         /// Needed signals have been missing for long; autoscaling.fallback counts.
@@ -151,14 +153,14 @@ documented_enum! {
         TurnedOff,
         /// Another autoscaler, or somebody who writes it again and again, sets the size; this operator does not.
         ReplicasOwnedByOther,
-        /// An older fleet scales by the same queue; this one keeps its size.
+        /// An older fleet has the same queue; this one runs at spec.replicas.
         QueueClaimedByOther,
 
         /// The demand asks for more than maxReplicas.
         AtMaxReplicas,
         /// The demand asks for less than minReplicas.
         AtMinReplicas,
-        /// behavior holds the size back.
+        /// The rate of scale-in, the law's own or that of behavior, holds the size back.
         LimitedByBehavior,
         /// A rate limit of the queue stands against it: more pods would not help.
         RateLimited,
@@ -230,7 +232,7 @@ impl ConditionType {
             Self::Stalled => STALLED_REASONS,
             Self::ConnectionReady => &[R::Connected],
             Self::PollersReady => &[R::Polling, R::ScaledToZero],
-            Self::ScalingActive => &[R::SignalsValid, R::SignalsDegraded],
+            Self::ScalingActive => &[R::SignalsValid, R::SignalsDegraded, R::PollBudgetStretched],
             Self::ScalingLimited => &[
                 R::AtMaxReplicas,
                 R::AtMinReplicas,

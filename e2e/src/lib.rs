@@ -14,3 +14,4 @@ pub mod lint;
 pub mod live;
 pub mod load;
 pub mod newcomer;
+pub mod program;

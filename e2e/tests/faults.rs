@@ -1,6 +1,6 @@
 //! Faults under load on the real parts: nothing is lost, nothing is scaled wrongly, everything recovers by itself.
 
-use std::{path::Path, time::Duration};
+use std::{fs, os::unix::fs::PermissionsExt as _, path::Path, time::Duration};
 
 use anyhow::{Context as _, Result};
 use fleet_e2e::{
@@ -14,16 +14,22 @@ use fleet_e2e::{
         watch::PodWatch,
     },
     load::{Stream, plan::Gaps},
+    program,
 };
 use serde_json::json;
 use tokio::time::Instant;
 
 const PATIENCE: Duration = Duration::from_mins(2);
 
-/// Temporal goes away under load: the fleet is held as it is, and every workflow completes afterwards.
+/// Temporal goes away under load: the fleet is held as it is, and every workflow completes afterwards. A fleet beside it whose owner
+/// wrote a fallback gets that size, and no pod of it is given up before the server is back.
 async fn temporal_away(test: &str, away: Duration) -> Result<()> {
     let access = bed::cluster().await?;
     let bed = Bed::new(access, test, &json!({"spec": {"autoscaling": {"minReplicas": 1}}})).await?;
+    let fallback = json!({"policy": "AtLeast", "replicas": 3, "failureThreshold": 2});
+    let change =
+        json!({"spec": {"autoscaling": {"minReplicas": 1, "pollingIntervalSeconds": 10, "fallback": fallback}}});
+    let beside = Bed::new(bed.access.clone(), &format!("{test}-fallback"), &change).await?;
     let load = bed.load(away + Duration::from_mins(3));
     load.set("before", vec![Stream::new(DATA, 6.0)]);
     bed.fleet
@@ -35,6 +41,8 @@ async fn temporal_away(test: &str, away: Duration) -> Result<()> {
     load.set("away", vec![Stream::new(DATA, 2.0)]);
     server.scale(&bed.access, 0).await?;
     let begun = Instant::now();
+    // What is not as it should be is told when Temporal is back: the tests after this one need it.
+    let fallback = fallback_counts(&beside).await;
     let said = bed
         .fleet
         .wait_view("the outage to be said", Duration::from_mins(1), |view| {
@@ -46,6 +54,7 @@ async fn temporal_away(test: &str, away: Duration) -> Result<()> {
     let ended = pods.lives().into_iter().filter(|life| life.end_asked.is_some()).count();
     let restarts: u32 = pods.lives().iter().map(|life| life.restarts).sum();
     server.scale(&bed.access, 1).await?;
+    fallback?;
     let view = said.context("no condition spoke of the outage")?;
     assert!(
         view.status
@@ -65,12 +74,39 @@ async fn temporal_away(test: &str, away: Duration) -> Result<()> {
             view.status.is_true("ConnectionReady", None) && view.status.is_true("ScalingActive", None)
         })
         .await?;
+    beside
+        .fleet
+        .wait_replicas("the size of an idle fleet again", Duration::from_mins(3), |replicas| {
+            replicas.desired == 1
+        })
+        .await?;
+    beside.end().await?;
     load.set("after", vec![Stream::new(DATA, 1.0)]);
     tokio::time::sleep(Duration::from_secs(10)).await;
     let started = load.finish().await;
     assert!(started.iter().all(|each| each.run_id.is_some()), "a start was lost");
     bed.all_completed(&started, Duration::from_mins(4)).await;
     bed.end().await
+}
+
+/// Waits for the fallback's size, and for the words that say why.
+async fn fallback_counts(bed: &Bed) -> Result<()> {
+    bed.fleet
+        .wait_replicas("the fallback's size", Duration::from_mins(1), |replicas| {
+            replicas.desired == 3
+        })
+        .await?;
+    let view = bed
+        .fleet
+        .wait_view("the fallback to be said", Duration::from_secs(30), |view| {
+            view.status
+                .condition("ScalingActive")
+                .is_some_and(|each| each.reason == "FallbackActive")
+        })
+        .await?;
+    let last = view.status.last_decision().context("no decision")?;
+    anyhow::ensure!((last.reason.as_str(), last.to) == ("Fallback", 3), "{last:?}");
+    Ok(())
 }
 
 /// The Deployment behind Temporal's Service.
@@ -143,7 +179,10 @@ async fn the_operator_killed_at_20_moments_during_scaling() -> Result<()> {
         "leaderElection.renewDeadline=2s",
         "leaderElection.retryPeriod=500ms",
     ];
-    operator::install(&access, &bed::image(&access), &quick).await?;
+    let recordings = Recordings::new(&access)?;
+    let mounted = recordings.settings();
+    let settings: Vec<&str> = quick.into_iter().chain(mounted.iter().map(String::as_str)).collect();
+    operator::install(&access, &bed::image(&access), &settings).await?;
     let bed = Bed::new(
         access,
         "kills",
@@ -196,7 +235,55 @@ async fn the_operator_killed_at_20_moments_during_scaling() -> Result<()> {
     );
     // Back to the leases that everyone has.
     operator::install(&bed.access, &bed::image(&bed.access), &[]).await?;
+    recordings.replay(&bed).await?;
     bed.end().await
+}
+
+/// A directory of the node, which is this machine, that the operator writes its recordings to.
+struct Recordings(Option<tempfile::TempDir>);
+
+impl Recordings {
+    /// On a cluster elsewhere there is no such directory, and nothing is recorded.
+    fn new(access: &Access) -> Result<Self> {
+        if !access.is_local() {
+            return Ok(Self(None));
+        }
+        let directory = tempfile::tempdir()?;
+        // The operator is not root.
+        fs::set_permissions(directory.path(), fs::Permissions::from_mode(0o777))?;
+        Ok(Self(Some(directory)))
+    }
+
+    /// As the chart wants it.
+    fn settings(&self) -> Vec<String> {
+        let Some(directory) = &self.0 else {
+            return Vec::new();
+        };
+        vec![
+            "recordDir=/recordings".to_owned(),
+            "extraVolumes[0].name=recordings".to_owned(),
+            format!("extraVolumes[0].hostPath.path={}", directory.path().display()),
+            "extraVolumeMounts[0].name=recordings".to_owned(),
+            "extraVolumeMounts[0].mountPath=/recordings".to_owned(),
+        ]
+    }
+
+    /// Demands that each decision is made again, to the bit, by this build: another than the operator's image, for another target.
+    async fn replay(&self, bed: &Bed) -> Result<()> {
+        let Some(directory) = &self.0 else {
+            return Ok(());
+        };
+        let file = format!("{}.{}.jsonl", bed.fleet.namespace, bed.fleet.name);
+        let path = directory.path().join(file);
+        let lines = fs::read_to_string(&path)
+            .context("the operator wrote no recording")?
+            .lines()
+            .count();
+        assert!(lines > 20, "{lines} decisions only");
+        let said = program::run("fleet-sim", &["replay", &path.display().to_string()], &[]).await?;
+        assert!(said.contains(&format!("{lines} decisions")), "{said}");
+        Ok(())
+    }
 }
 
 /// The API server crashes under load: workers go on, and the operator scales again soon after its restart.

@@ -11,7 +11,7 @@ use fleet_temporal::{Endpoint, EndpointKey, Error, Observatory, Observer, QueueL
 use futures::StreamExt;
 use futures::channel::mpsc::UnboundedSender;
 use futures::stream::SelectAll;
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use kube::runtime::reflector::ObjectRef;
 use tokio::task::AbortHandle;
 
@@ -171,11 +171,15 @@ impl Subscription {
             pollers: Seen::unknown(reason.clone()),
             rate_limit: Seen::unknown(reason),
             at: now,
+            stretched: None,
         };
         let Some(observer) = self.queues.get(queue) else {
             return unknown("not watched".to_owned());
         };
-        match observer.latest().seen() {
+        let reading = observer.latest();
+        let waited = SignedDuration::try_from(reading.waited).ok();
+        let stretched = waited.filter(|_| reading.stretched());
+        match reading.seen() {
             Seen::Known((state, at)) => QueueView {
                 queue: queue.clone(),
                 stats: match &state.stats {
@@ -185,8 +189,12 @@ impl Subscription {
                 pollers: Seen::Known(state.pollers.iter().map(|poller| poller.identity.clone()).collect()),
                 rate_limit: Seen::Known(state.rate_limit.clone()),
                 at,
+                stretched,
             },
-            Seen::Unknown { reason } => unknown(reason),
+            Seen::Unknown { reason } => QueueView {
+                stretched,
+                ..unknown(reason)
+            },
         }
     }
 }

@@ -78,6 +78,16 @@ pub struct Autoscaling {
     pub targets: Vec<Target>,
     /// The last decisions.
     pub decisions: Vec<Decision>,
+    /// The last evaluation, line by line.
+    pub arithmetic: Vec<Line>,
+}
+
+/// A line of the arithmetic.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Line {
+    /// What is computed.
+    pub text: String,
 }
 
 /// A fleet's status.

@@ -84,6 +84,33 @@ async fn a_fleet_follows_its_load_and_loses_no_task() -> Result<()> {
     bed.end().await
 }
 
+/// What pods hold is measured on them, and told from what their tasks hold.
+#[tokio::test]
+async fn a_memory_target_knows_what_real_pods_hold() -> Result<()> {
+    let access = bed::cluster().await?;
+    // A worker holds more than a tenth of its 128 MiB as soon as it runs, so that the words about it are due.
+    let change =
+        json!({"spec": {"autoscaling": {"minReplicas": 1, "targets": {"memoryUtilization": {"percent": 10}}}}});
+    let bed = Bed::new(access, "memory", &change).await?;
+    let load = bed.load(Duration::from_mins(1));
+    load.set("steady", vec![Stream::new(DATA, 0.5)]);
+    let view = bed
+        .fleet
+        .wait_view("what an idle pod holds", Duration::from_mins(3), |view| {
+            let mut lines = view.status.autoscaling.arithmetic.iter();
+            lines.any(|each| each.text.starts_with("MemoryUtilization") && each.text.contains("an idle pod holds"))
+        })
+        .await?;
+    let targets = &view.status.autoscaling.targets;
+    let target = targets.iter().find(|each| each.kind == "MemoryUtilization");
+    assert!(
+        target.is_some_and(|each| each.current.ends_with('%') && each.target == "10%"),
+        "{targets:?}"
+    );
+    bed.all_completed(&load.finish().await, PATIENCE).await;
+    bed.end().await
+}
+
 #[tokio::test]
 async fn deleting_a_fleet_takes_everything_of_it_along() -> Result<()> {
     let access = bed::cluster().await?;

@@ -11,9 +11,32 @@ pub struct Notice {
     pub message: String,
 }
 
-/// Reasons of events that a plan can ask for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum NoticeReason {
+macro_rules! reasons {
+    ($($(#[doc = $doc:literal])+ $reason:ident,)+) => {
+        /// Reasons of events that a plan can ask for.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub enum NoticeReason {
+            $($(#[doc = $doc])+ $reason,)+
+        }
+
+        impl NoticeReason {
+            /// All, in the order of the reference.
+            pub const ALL: &'static [Self] = &[$(Self::$reason,)+];
+
+            /// The reason as it stands in the event.
+            pub const fn as_str(self) -> &'static str {
+                match self { $(Self::$reason => stringify!($reason),)+ }
+            }
+
+            /// What it means, in one sentence.
+            pub fn describe(self) -> &'static str {
+                match self { $(Self::$reason => concat!($($doc),+).trim_ascii(),)+ }
+            }
+        }
+    };
+}
+
+reasons! {
     /// The fleet grew.
     ScaledUp,
     /// The fleet shrank.
@@ -34,11 +57,11 @@ pub enum NoticeReason {
     ScalingSignalFailed,
     /// The autoscaler has had no valid signal for so long that the fallback counts.
     FallbackActive,
-    /// The recommendation is at the upper bound.
+    /// The demand asks for more than maxReplicas.
     AtMaxReplicas,
-    /// `spec.replicas` changed while the autoscaler decides the size.
+    /// `spec.replicas` changed while the autoscaler decides the size: set autoscaling.minReplicas, or mode Off.
     ReplicasIgnored,
-    /// Autoscaling ended; the size stays.
+    /// Autoscaling ended; the size stays until `spec.replicas` changes.
     ReplicasHeld,
     /// Somebody else changed the size of the Deployment.
     ReplicasConflict,
@@ -46,7 +69,7 @@ pub enum NoticeReason {
     NoPollers,
     /// Temporal cannot be used.
     ConnectionFailed,
-    /// Tasks outlast the time that pods get to finish.
+    /// Tasks outlast the time that pods get to finish: raise workerOptions.gracefulShutdownSeconds.
     ShutdownBudgetTooSmall,
     /// An older fleet sets another rate limit for a queue.
     TaskQueueRateConflict,
@@ -54,34 +77,6 @@ pub enum NoticeReason {
     TaskQueueRateRefused,
     /// An annotation has a value that cannot be read; it is ignored.
     AnnotationInvalid,
-}
-
-impl NoticeReason {
-    /// The reason as it stands in the event.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::ScaledUp => "ScaledUp",
-            Self::ScaledDown => "ScaledDown",
-            Self::ScaledToZero => "ScaledToZero",
-            Self::Activated => "Activated",
-            Self::PodQuarantined => "PodQuarantined",
-            Self::Paused => "Paused",
-            Self::Resumed => "Resumed",
-            Self::CredentialsRotated => "CredentialsRotated",
-            Self::ScalingSignalFailed => "ScalingSignalFailed",
-            Self::FallbackActive => "FallbackActive",
-            Self::AtMaxReplicas => "AtMaxReplicas",
-            Self::ReplicasIgnored => "ReplicasIgnored",
-            Self::ReplicasHeld => "ReplicasHeld",
-            Self::ReplicasConflict => "ReplicasConflict",
-            Self::NoPollers => "NoPollers",
-            Self::ConnectionFailed => "ConnectionFailed",
-            Self::ShutdownBudgetTooSmall => "ShutdownBudgetTooSmall",
-            Self::TaskQueueRateConflict => "TaskQueueRateConflict",
-            Self::TaskQueueRateRefused => "TaskQueueRateRefused",
-            Self::AnnotationInvalid => "AnnotationInvalid",
-        }
-    }
 }
 
 impl Notice {

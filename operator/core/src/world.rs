@@ -315,4 +315,7 @@ pub struct QueueView {
     pub rate_limit: Seen<Option<RateLimit>>,
     /// When it was read.
     pub at: Timestamp,
+    /// How long the last call for it had to wait for the request budget of its Temporal namespace, where that is half of the polling
+    /// interval or more.
+    pub stretched: Option<SignedDuration>,
 }

@@ -37,6 +37,36 @@ fn a_credential_change_restarts_images_of_other_sdks_alone() {
 }
 
 #[test]
+fn scaling_says_that_its_queues_are_read_late_and_why() {
+    let mut cluster = Cluster::empty();
+    let (desired, now) = (autoscaled(1, 5), t0());
+    let said = |cluster: &Cluster| {
+        let pass = plan(&desired, &cluster.world, &Memory::default(), Pass::default(), now);
+        let found = pass
+            .verdicts
+            .iter()
+            .find(|each| each.condition == ConditionType::ScalingActive);
+        let verdict = found.expect("said in every pass");
+        (verdict.truth, verdict.reason, verdict.message.clone())
+    };
+    let (_, before, message) = said(&cluster);
+    assert!(!message.contains("late"), "{message}");
+    cluster.world.queues[0].stretched = Some(SignedDuration::from_secs(9));
+    let (truth, reason, message) = said(&cluster);
+    assert_eq!(
+        (truth, before, reason),
+        (Truth::True, Reason::SignalsValid, Reason::PollBudgetStretched)
+    );
+    assert!(
+        message.contains("1 of 1 queues are read up to 9 s late") && message.contains("frontend.namespaceRPS"),
+        "{message}"
+    );
+    // What is missing is worse than what is late.
+    cluster.world.queues[0].stats = Seen::unknown("Temporal is away");
+    assert_eq!(said(&cluster).1, Reason::SignalsUnknown);
+}
+
+#[test]
 fn scaling_says_by_what_source_it_knows_its_pods() {
     for (source, reason, words) in [
         (Source::WorkerControl, Reason::SignalsValid, "pods report"),

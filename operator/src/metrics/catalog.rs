@@ -201,13 +201,13 @@ pub const ALL: &[Entry] = &[
         "temporal_fleet_worker_replicas_min",
         Kind::Gauge,
         F,
-        "Lower bound of the size.",
+        "Lower bound of the size, in mode Auto.",
     ),
     entry(
         "temporal_fleet_worker_replicas_max",
         Kind::Gauge,
         F,
-        "Upper bound of the size.",
+        "Upper bound of the size, in mode Auto.",
     ),
     entry(
         "temporal_fleet_worker_pods",

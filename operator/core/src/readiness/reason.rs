@@ -49,6 +49,7 @@ reasons! {
     QueueNotPolled,
     SignalsValid,
     SignalsDegraded,
+    PollBudgetStretched,
     SignalsUnknown,
     FallbackActive,
     DryRun,

@@ -41,11 +41,10 @@ pub(super) fn scaling_active(input: &Input) -> Verdict {
             )
         };
     };
-    if let (ScalingActive::SignalsValid, Some(message)) = (scaling.active, next_best(input.world)) {
-        let message = format!("{}; {message}", scaling.active_message);
-        return Verdict::new(condition, Truth::True, Reason::SignalsDegraded, message);
-    }
+    let (next_best, stretched) = (next_best(input.world), stretched(input.world));
     let (truth, reason) = match scaling.active {
+        ScalingActive::SignalsValid if next_best.is_some() => (Truth::True, Reason::SignalsDegraded),
+        ScalingActive::SignalsValid if stretched.is_some() => (Truth::True, Reason::PollBudgetStretched),
         ScalingActive::SignalsValid => (Truth::True, Reason::SignalsValid),
         ScalingActive::SignalsDegraded => (Truth::True, Reason::SignalsDegraded),
         ScalingActive::SignalsUnknown => (Truth::False, Reason::SignalsUnknown),
@@ -53,7 +52,15 @@ pub(super) fn scaling_active(input: &Input) -> Verdict {
         ScalingActive::DryRun => (Truth::False, Reason::DryRun),
         ScalingActive::TurnedOff => (Truth::False, Reason::TurnedOff),
     };
-    Verdict::new(condition, truth, reason, scaling.active_message)
+    // Of signals that are missing the law itself says why.
+    let next_best = next_best.filter(|_| scaling.active == ScalingActive::SignalsValid);
+    let stretched = stretched.filter(|_| truth == Truth::True);
+    let said: Vec<String> = [scaling.active_message.to_owned()]
+        .into_iter()
+        .chain(next_best)
+        .chain(stretched)
+        .collect();
+    Verdict::new(condition, truth, reason, said.join("; "))
 }
 
 /// Whose the size is instead, and how to end that.
@@ -94,6 +101,19 @@ fn next_best(world: &World) -> Option<String> {
     Some(format!(
         "{count} of {} by {by}: WorkerControl does not answer, which only the Rust worker runtime serves (TCP 9465, let the operator reach it)",
         sources.len()
+    ))
+}
+
+/// How many queues are read later than they should be, and what helps.
+fn stretched(world: &World) -> Option<String> {
+    let waits: Vec<_> = world.queues.iter().filter_map(|queue| queue.stretched).collect();
+    let longest = waits.iter().max()?;
+    Some(format!(
+        "{} of {} queues are read up to {:.0} s late: the operator's calls to this Temporal namespace wait for one another, as all fleets on it \
+         share what it may send. Raise the namespace's request limit (frontend.namespaceRPS) if Temporal throttles, or pollingIntervalSeconds",
+        waits.len(),
+        world.queues.len(),
+        longest.as_secs_f64()
     ))
 }
 

@@ -84,6 +84,7 @@ impl Cluster {
                 pollers: Seen::Known(Vec::new()),
                 rate_limit: Seen::Known(None),
                 at: t0(),
+                stretched: None,
             }],
         };
         Self {
