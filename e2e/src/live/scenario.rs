@@ -17,8 +17,6 @@ use crate::{
 pub const POD_MILLICORES: u32 = 100;
 /// Activity slots of a pod.
 pub const SLOTS: u32 = 4;
-/// Largest size, for every scaler.
-pub const MAX_REPLICAS: u32 = 12;
 /// The objective: longest acceptable wait for a worker, in seconds. The default of our API.
 pub const OBJECTIVE_SECONDS: f64 = 5.0;
 /// Percent of the tasks that must meet it. The default of our API.
@@ -98,6 +96,8 @@ pub struct Scenario {
     pub minutes: u64,
     /// Smallest size; 0 allows zero to those who can.
     pub min_replicas: u32,
+    /// Largest size, for every scaler. Scenarios that may run side by side need room for all their pods on the node.
+    pub max_replicas: u32,
     /// Size at the beginning.
     pub start_replicas: u32,
     /// What running activities get after SIGTERM, in seconds.
@@ -124,6 +124,7 @@ impl Scenario {
             work: data,
             minutes: 20,
             min_replicas: 1,
+            max_replicas: 12,
             start_replicas: 1,
             graceful_seconds: 40,
             rates: Vec::new(),
@@ -150,6 +151,7 @@ impl Scenario {
             Name::Burst => Self {
                 about: "80 workflows at once at a tenth of the run and at six tenths, nothing else; activities of 1 to 3 s that wait; begins at zero",
                 min_replicas: 0,
+                max_replicas: 8,
                 start_replicas: 0,
                 rates: vec![(0.0, 0.0)],
                 bursts: vec![(0.1, 80), (0.6, 80)],
@@ -175,6 +177,7 @@ impl Scenario {
                     cores: 0.003,
                 },
                 minutes: 26,
+                max_replicas: 8,
                 graceful_seconds: 8,
                 rates: vec![(0.0, 0.8), (0.2, 0.1), (0.5, 0.8), (0.7, 0.1)],
                 ..base

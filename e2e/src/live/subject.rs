@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use super::{
     args::Scaler,
-    scenario::{MAX_REPLICAS, POD_MILLICORES, SLOTS, Scenario},
+    scenario::{POD_MILLICORES, SLOTS, Scenario},
 };
 use crate::{fleet::handle::WORKER_LABEL, image::catalog};
 
@@ -81,7 +81,7 @@ fn temporal_worker(scenario: &Scenario, place: &Place) -> Value {
                 "resources": resources(),
             }]}},
             // All else is left to its default: objective, CPU target, windows, cooldown, poll interval.
-            "autoscaling": {"minReplicas": scenario.min_replicas, "maxReplicas": MAX_REPLICAS},
+            "autoscaling": {"minReplicas": scenario.min_replicas, "maxReplicas": scenario.max_replicas},
         },
     })
 }
@@ -163,7 +163,7 @@ fn hpa(scenario: &Scenario, place: &Place) -> Value {
         "spec": {
             "scaleTargetRef": {"apiVersion": "apps/v1", "kind": "Deployment", "name": NAME},
             "minReplicas": min_of(Scaler::HpaCpu, scenario),
-            "maxReplicas": MAX_REPLICAS,
+            "maxReplicas": scenario.max_replicas,
             "metrics": [{
                 "type": "Resource",
                 "resource": {"name": "cpu", "target": {"type": "Utilization", "averageUtilization": 80}},
@@ -181,7 +181,7 @@ fn scaled_object(scenario: &Scenario, place: &Place) -> Value {
         "spec": {
             "scaleTargetRef": {"name": NAME},
             "minReplicaCount": min_of(Scaler::Keda, scenario),
-            "maxReplicaCount": MAX_REPLICAS,
+            "maxReplicaCount": scenario.max_replicas,
             "triggers": [{
                 "type": "temporal",
                 "metadata": {

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use super::{
     record::Record,
-    scenario::{MAX_REPLICAS, OBJECTIVE_PERCENTILE, OBJECTIVE_SECONDS, POD_MILLICORES, SLOTS, Scenario, Work},
+    scenario::{OBJECTIVE_PERCENTILE, OBJECTIVE_SECONDS, POD_MILLICORES, SLOTS, Scenario, Work},
 };
 use crate::load::{ActivityResult, stats::quantile};
 
@@ -64,7 +64,7 @@ pub(super) fn scenario(scenario: &Scenario, records: &[&Record], trace: &str) ->
             "nodes": 1,
             "graceSeconds": scenario.graceful_seconds,
         },
-        "bounds": {"min": scenario.min_replicas, "max": MAX_REPLICAS, "start": scenario.start_replicas},
+        "bounds": {"min": scenario.min_replicas, "max": scenario.max_replicas, "start": scenario.start_replicas},
         "objective": {"seconds": OBJECTIVE_SECONDS, "percentile": OBJECTIVE_PERCENTILE},
     })
 }
@@ -130,7 +130,7 @@ mod tests {
             let found = scenario(&planned, &[&run], "x.csv");
             assert_eq!(found["load"]["trace"], "x.csv");
             assert_eq!(found["kinds"][0]["service"]["meanSeconds"], planned.work.seconds);
-            assert_eq!(found["bounds"]["max"], MAX_REPLICAS);
+            assert_eq!(found["bounds"]["max"], planned.max_replicas);
             assert!(
                 found["pods"]["startSeconds"]
                     .as_f64()
