@@ -5,6 +5,8 @@
 use std::fmt;
 use std::fmt::Write as _;
 
+mod remedies;
+
 /// Declares an enum whose variants are spelled in the API as in Rust and carry their doc comment as text.
 macro_rules! documented_enum {
     ($(#[$meta:meta])* $name:ident { $(#[doc = $doc:literal] $variant:ident,)+ }) => {
@@ -303,9 +305,17 @@ pub fn reference() -> String {
             names(c.false_reasons())
         );
     }
-    page.push_str("\n| reason | meaning |\n|---|---|\n");
+    page.push_str("\n| reason | meaning | what to do |\n|---|---|---|\n");
     for r in Reason::ALL {
-        let _ = writeln!(page, "| `{r}` | {} |", r.describe());
+        let _ = writeln!(
+            page,
+            "| `{r}` | {} | {} |",
+            r.describe(),
+            r.remedy().unwrap_or_default()
+        );
     }
+    page.push_str(
+        "\nMore on those of the autoscaler: [how a fleet gets its size](../autoscaling.md#what-the-conditions-say).\n",
+    );
     page
 }
