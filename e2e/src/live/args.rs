@@ -20,8 +20,8 @@ pub struct Args {
     /// Scenarios
     #[arg(long, value_enum, value_delimiter = ',', default_values_t = Name::ALL)]
     pub scenarios: Vec<Name>,
-    /// Run the scenarios of a scaler at the same time, each with workers of its own, instead of one after another; the pods of all of
-    /// them must find room on the node
+    /// Run the scenarios of a scaler at the same time, each with workers of its own, instead of one after another; the most
+    /// pods of all of them must find room on the node
     #[arg(long)]
     pub side_by_side: bool,
     /// Length of each run; else the scenario's own. Below 15 minutes no scaler's scale-in is seen

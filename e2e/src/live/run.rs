@@ -15,7 +15,7 @@ use super::{
     health::HealthWatch,
     record::Record,
     report,
-    scenario::{Name, Scenario},
+    scenario::{Name, Scenario, check_room},
     stand::{self, Stand},
     watch::SampleWatch,
 };
@@ -46,6 +46,13 @@ async fn play_all(args: &Args, files: &Files) -> Result<()> {
     for scaler in &args.scalers {
         stand::check(*scaler)?;
     }
+    let scenarios: Vec<Scenario> = args.scenarios.iter().map(|name| Scenario::named(*name)).collect();
+    let at_once = if args.side_by_side { scenarios.len() } else { 1 };
+    let rounds: Vec<&[Scenario]> = scenarios.chunks(at_once.max(1)).collect();
+    let cores = u32::try_from(std::thread::available_parallelism()?.get())?;
+    for round in &rounds {
+        check_room(round, cores)?;
+    }
     let interrupt = interruption();
     let access = Access::open(None).await?;
     ensure!(
@@ -57,9 +64,6 @@ async fn play_all(args: &Args, files: &Files) -> Result<()> {
         stand::clear(&access, scaler).await?;
     }
     let machine = Machine::read()?.to_string();
-    let scenarios: Vec<Scenario> = args.scenarios.iter().map(|name| Scenario::named(*name)).collect();
-    let at_once = if args.side_by_side { scenarios.len() } else { 1 };
-    let rounds: Vec<&[Scenario]> = scenarios.chunks(at_once.max(1)).collect();
     let minutes: u64 = rounds.iter().map(|round| longest(args, round)).sum();
     eprintln!(
         "{} runs, about {} min and some minutes for each change of scaler",

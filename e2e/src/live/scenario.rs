@@ -5,6 +5,7 @@
 
 use std::fmt;
 
+use anyhow::{Result, ensure};
 use clap::ValueEnum;
 use serde::{Deserialize, Serialize};
 
@@ -15,6 +16,8 @@ use crate::{
 
 /// CPU limit and request of a pod, in thousandths of a core: equal, as an HPA measures against the request and we against the limit.
 pub const POD_MILLICORES: u32 = 100;
+/// CPU that Temporal (500m), DNS, the metrics API and a scaler request for themselves, in thousandths of a core.
+const OTHERS_MILLICORES: u32 = 590;
 /// Activity slots of a pod.
 pub const SLOTS: u32 = 4;
 /// The objective: longest acceptable wait for a worker, in seconds. The default of our API.
@@ -96,7 +99,7 @@ pub struct Scenario {
     pub minutes: u64,
     /// Smallest size; 0 allows zero to those who can.
     pub min_replicas: u32,
-    /// Largest size, for every scaler. Scenarios that may run side by side need room for all their pods on the node.
+    /// Largest size, for every scaler. Scenarios that run side by side need room for all their pods on the node.
     pub max_replicas: u32,
     /// Size at the beginning.
     pub start_replicas: u32,
@@ -145,6 +148,8 @@ impl Scenario {
                 about: "one workflow in 4 min in the mean; activities of 1 to 3 s that wait; zero allowed",
                 minutes: 30,
                 min_replicas: 0,
+                // One is what it takes; what it never takes is room for a neighbour.
+                max_replicas: 2,
                 rates: vec![(0.0, 1.0 / 240.0)],
                 ..base
             },
@@ -208,6 +213,20 @@ impl Scenario {
     }
 }
 
+/// Refuses scenarios whose largest sizes do not fit a node of so many cores together: pods that wait for room distort what each
+/// scaler learns of pod starts, and so what it does.
+pub fn check_room(together: &[Scenario], cores: u32) -> Result<()> {
+    let room = (1000 * cores).saturating_sub(OTHERS_MILLICORES) / POD_MILLICORES;
+    let asked: u32 = together.iter().map(|scenario| scenario.max_replicas).sum();
+    let names: Vec<&str> = together.iter().map(|scenario| scenario.name.as_str()).collect();
+    ensure!(
+        asked <= room,
+        "{} may ask for {asked} pods at once, and {cores} cores have room for {room}: run fewer scenarios side by side",
+        names.join(", ")
+    );
+    Ok(())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -259,6 +278,27 @@ mod tests {
                 }
             }
         }
+    }
+
+    #[test]
+    fn neighbours_must_find_room() {
+        let of = |names: &[Name]| names.iter().map(|name| Scenario::named(*name)).collect::<Vec<_>>();
+        for name in Name::ALL {
+            check_room(&of(&[name]), 2).expect("one scenario alone fits two cores");
+        }
+        for pair in [
+            [Name::Step, Name::Trickle],
+            [Name::Burst, Name::Trickle],
+            [Name::Long, Name::Trickle],
+        ] {
+            check_room(&of(&pair), 2).expect("a trickle fits beside another");
+        }
+        let full = check_room(&of(&[Name::Long, Name::Burst]), 2).expect_err("too many");
+        assert_eq!(
+            full.to_string(),
+            "long, burst may ask for 16 pods at once, and 2 cores have room for 14: run fewer scenarios side by side"
+        );
+        check_room(&of(&[Name::Long, Name::Burst]), 4).expect("four cores have room");
     }
 
     #[test]

@@ -160,8 +160,8 @@ fn watch(memory: &mut Memory, interval: SignedDuration, now: Timestamp) {
         transient.changed = [None; 4];
         transient.cpu = None;
         transient.books = [None; 4];
+        memory.rewind(now);
     }
-    memory.last_change = memory.last_change.min(now.as_second());
 }
 
 impl Situation<'_> {

@@ -33,6 +33,7 @@ pub(crate) fn diagnose(
     start: PodStart,
     now: Timestamp,
 ) -> Option<(Limited, String)> {
+    let pause = PAUSE.max(4.0 * start.slow) as i64;
     if let Some(attempt) = memory.transient.attempt {
         let settled = elapsed(now, attempt.at).min((now.as_second() - memory.newest_start) as f64);
         let Some(kind) = saturated(queues, workers) else {
@@ -54,13 +55,15 @@ pub(crate) fn diagnose(
                     memory.transient.failed_attempts = 0;
                 }
                 if memory.transient.failed_attempts >= FAILURES {
-                    memory.no_attempt_before = now.as_second() + PAUSE.max(4.0 * start.slow) as i64;
+                    memory.no_attempt_before = now.as_second().saturating_add(pause);
                 }
             }
         }
     }
+    // Never longer than from now on, whatever the clock was when it was found.
+    memory.no_attempt_before = memory.no_attempt_before.min(now.as_second().saturating_add(pause));
     let left = memory.no_attempt_before - now.as_second();
-    (0 < left && left <= 4 * 3600).then(|| {
+    (0 < left).then(|| {
         let text = format!(
             "the last scale-outs of full pods raised completions by less than {:.0} % of their share: something behind the \
              workers is full, next attempt in {left} s",
@@ -144,6 +147,17 @@ mod tests {
         let later = diagnose(&mut memory, &waiting(100.0), &full(12), START, at(400 + 301));
         assert_eq!(later, None, "then another attempt, a careful one");
         assert!(careful(&memory));
+    }
+
+    #[test]
+    fn a_clock_that_was_ahead_lengthens_no_pause() {
+        let (mut memory, _) = after(2, |_| 40.0);
+        let back = |second: i64| at(second - 3 * 3600);
+        memory.rewind(back(400));
+        for (second, bound) in [(400, true), (699, true), (700, false)] {
+            let verdict = diagnose(&mut memory, &waiting(100.0), &full(12), START, back(second));
+            assert_eq!(verdict.is_some(), bound, "{second}");
+        }
     }
 
     #[test]

@@ -293,6 +293,21 @@ impl Memory {
             }
         }
     }
+
+    /// The clock went back, or a former leader's was ahead: what is still to come counts as now or is forgotten. Else all that
+    /// waits for such a time would wait for as long as the clock was wrong.
+    pub(crate) fn rewind(&mut self, now: Timestamp) {
+        let second = now.as_second();
+        self.last_change = self.last_change.min(second);
+        self.newest_start = self.newest_start.min(second);
+        for step in &mut self.steps {
+            step.0 = step.0.min(second);
+        }
+        let transient = &mut self.transient;
+        transient.attempt = transient.attempt.filter(|attempt| attempt.at <= now);
+        transient.surprises.retain(|(at, _)| *at <= now);
+        transient.levels.retain(|level| level.at <= now);
+    }
 }
 
 // serde calls it with a reference.

@@ -470,3 +470,30 @@ fn the_owners_rules_have_a_step_of_their_own() {
     }
     assert_eq!(steps[..3], [(1060.0, 20, 18), (1080.0, 18, 16), (1100.0, 16, 14)]);
 }
+
+#[test]
+fn a_clock_that_was_ahead_holds_no_scale_in_back() {
+    const AHEAD: f64 = 6.0 * 3600.0;
+    let mut fleet = Fleet::new(by_backlog(1, 100), 20);
+    (fleet.backlog, fleet.used, fleet.ends) = (100, 1, 100);
+    fleet.policy.scale_down = Some(ScaleDownBehavior {
+        stabilization_window: SignedDuration::from_secs(60),
+        select_policy: SelectPolicy::Max,
+        policies: vec![ScalingRule {
+            kind: RuleKind::Pods,
+            value: 1,
+            period: SignedDuration::from_secs(60),
+        }],
+    });
+    fleet.now += AHEAD;
+    fleet.live(300);
+    let before = fleet.replicas;
+    assert!((11..20).contains(&before), "{before}");
+    // The last answer of that time is one that has to be confirmed.
+    fleet.backlog = 40;
+    fleet.pass();
+    fleet.decide();
+    fleet.now -= AHEAD;
+    fleet.live(600);
+    assert!(fleet.replicas <= before - 5, "{before} then {}", fleet.replicas);
+}

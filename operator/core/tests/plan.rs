@@ -200,6 +200,29 @@ fn scale_in_marks_idle_victims_first_and_lowers_the_size_a_second_later() {
 }
 
 #[test]
+fn a_clock_that_went_back_holds_no_scale_in_back() {
+    let desired = a_fleet(3);
+    let mut cluster = Cluster::empty();
+    let memory = converge(&mut cluster, &desired, Memory::default(), usize::MAX, true);
+    cluster.busy("uid-0", 2, seconds(5));
+    cluster.busy("uid-2", 1, seconds(5));
+    let smaller = a_fleet(2);
+    let look = |cluster: &Cluster, memory: &Memory, now| plan(&smaller, &cluster.world, memory, Pass::default(), now);
+
+    let first = look(&cluster, &memory, t0() + seconds(7200));
+    cluster.execute(&smaller, &first.steps[0], t0()).expect("pod exists");
+    let ahead = look(&cluster, &first.memory, t0() + seconds(7201));
+    let back = look(&cluster, &ahead.memory, t0() + seconds(60));
+    assert_eq!((back.steps, back.next_check), (vec![], seconds(1)));
+    let second = look(&cluster, &back.memory, t0() + seconds(61));
+    assert!(
+        matches!(second.steps.as_slice(), [Step::Scale { to: 2, .. }]),
+        "{:?}",
+        second.steps
+    );
+}
+
+#[test]
 fn a_task_that_outlasts_the_grace_is_told() {
     let mut cluster = Cluster::empty();
     let memory = converge(&mut cluster, &a_fleet(2), Memory::default(), usize::MAX, true);

@@ -111,6 +111,10 @@ pub trait Scaler {
     fn name(&self) -> &str;
     /// How its pods end.
     fn ending(&self) -> Ending;
+    /// The size that its fleet begins with at least: an HPA that finds zero does nothing, so nobody puts one on a fleet at zero.
+    fn least_start(&self) -> u32 {
+        0
+    }
     /// When it wants to look next, after a look at `now`; the first look is at time 0.
     fn next(&self, now: Time) -> Time;
     /// Looks, and says the replicas to write, if they shall change. Called at the times of `next` only.

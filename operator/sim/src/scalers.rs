@@ -57,5 +57,7 @@ pub fn run(
     }
     let mut scaler = by_name(name, &scenario.setting()).ok_or_else(|| UnknownScaler { name: name.to_owned() })?;
     let options = Options { points, instant: false };
-    Ok(world::run(scenario, streams, seed, scaler.as_mut(), options))
+    let mut scenario = scenario.clone();
+    scenario.bounds.start = scenario.bounds.start.max(scaler.least_start());
+    Ok(world::run(&scenario, streams, seed, scaler.as_mut(), options))
 }

@@ -238,3 +238,19 @@ fn faults_take_answers_and_reports_away() {
     let lost = reports.clone().filter(|pod| pod.slots.is_empty()).count() as f64 / reports.count() as f64;
     assert!((lost - 0.5).abs() < 0.1, "{lost}");
 }
+
+#[test]
+fn nobody_puts_an_hpa_on_a_fleet_at_zero() {
+    let scenario =
+        scenario("profile: io\nload: { rate: 1 }\ndurationSeconds: 600\nbounds: { min: 0, max: 5, start: 0 }");
+    let streams = fleet_sim::load::Streams::draw(&scenario, 1);
+    for name in ["hpa", "twc", "twc-fast"] {
+        let outcome = fleet_sim::scalers::run(&scenario, &streams, 1, name, 0).expect("a scaler");
+        // The one pod that it begins with, for ten minutes.
+        assert!(
+            outcome.score.pod_hours >= 0.99 * 600.0 / 3600.0,
+            "{name}: {:?}",
+            outcome.score
+        );
+    }
+}

@@ -67,7 +67,8 @@ pub fn scale(
             .iter()
             .any(|pod| pod.serves() && pod.deletion_cost == Some(VICTIM_COST) && !chosen.victims.contains(&pod.uid));
         let since = if marked && alone {
-            chosen.marked.or(Some(now))
+            // A clock that went back begins the second anew.
+            chosen.marked.filter(|marked| *marked <= now).or(Some(now))
         } else {
             None
         };

@@ -34,6 +34,10 @@ impl Scaler for HpaCpu {
         kubernetes_grace()
     }
 
+    fn least_start(&self) -> u32 {
+        1
+    }
+
     fn next(&self, _now: Time) -> Time {
         self.sync.next()
     }

@@ -103,6 +103,10 @@ impl Scaler for Twc {
         self.ending
     }
 
+    fn least_start(&self) -> u32 {
+        1
+    }
+
     fn next(&self, _now: Time) -> Time {
         self.export.next().min(self.scrape.next()).min(self.sync.next())
     }

@@ -107,7 +107,8 @@ pub fn worth_writing(
     if slow(before) != slow(after) {
         return true;
     }
-    fast(before) != fast(after) && now.duration_since(*at) >= FAST
+    // A clock that went back must not silence them for as long.
+    fast(before) != fast(after) && now.duration_since(*at).abs() >= FAST
 }
 
 fn slow(status: &TemporalWorkerStatus) -> TemporalWorkerStatus {
