@@ -164,13 +164,14 @@ async fn temporal_is_reached_through_the_api_server() -> Result<()> {
 }
 
 /// Metrics that a quiet fleet need not have: something has to happen first, or to be configured.
-const AFTER_SOMETHING: [&str; 8] = [
+const AFTER_SOMETHING: [&str; 9] = [
     "controller_runtime_reconcile_errors_total",
     "temporal_fleet_connection_certificate_expiration_timestamp_seconds",
     "temporal_fleet_connection_ready",
     "temporal_fleet_worker_drains_total",
     "temporal_fleet_worker_drain_duration_seconds",
     "temporal_fleet_autoscaler_decisions_total",
+    "temporal_fleet_autoscaler_offered_load",
     "temporal_fleet_autoscaler_signal_errors_total",
     "temporal_fleet_task_queue_schedule_to_start_p99_seconds",
 ];

@@ -1,5 +1,6 @@
 //! To zero and back: the only place that ends the last pod. Zero needs positive knowledge of every queue and every pod, for the
-//! whole cooldown; any gap begins the count anew.
+//! whole cooldown; any gap begins the count anew. Pods that start only hold it up: nobody has given them a task yet that Temporal or
+//! they themselves would not tell about, and each pod that leaves in quarantine has one made in its place.
 
 use jiff::Timestamp;
 
@@ -44,10 +45,7 @@ pub(crate) fn idle(
         && queues.fall.is_none()
         && workers.reporting == workers.ready
         && workers.recent == workers.ready
-        && workers.starting.is_empty()
-        && workers.stuck == 0
-        // A pod that the sample does not show may be working.
-        && workers.ready >= sample.replicas;
+        && workers.stuck == 0;
     // Ghosts keep the pod that asks for them.
     let nothing = queues.waiting() <= 0.0
         && queues.ghosts.is_none()
@@ -58,11 +56,18 @@ pub(crate) fn idle(
         memory.transient.idle_since = None;
         return Idle::No;
     }
-    let since = *memory.transient.idle_since.get_or_insert(now);
+    // A pod that the sample does not show may be working.
+    let complete = workers.starting.is_empty() && workers.ready >= sample.replicas;
+    if complete {
+        memory.transient.idle_since.get_or_insert(now);
+    }
+    let Some(since) = memory.transient.idle_since else {
+        return Idle::No;
+    };
     let (seconds, cooldown) = (elapsed(now, since).max(0.0), cooldown(policy, start));
     // The server's rate is a mean over 30 s: asked at the end, it speaks for the time before. Until then every task that came
     // would have shown in the counters of the pods, all of which report.
-    if seconds >= cooldown && queues.still() {
+    if complete && seconds >= cooldown && queues.still() {
         Idle::Enough { seconds, cooldown }
     } else {
         Idle::For { seconds, cooldown }

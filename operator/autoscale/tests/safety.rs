@@ -341,6 +341,38 @@ fn to_zero_after_the_whole_cooldown_and_any_doubt_begins_it_anew() {
 }
 
 #[test]
+fn pods_that_start_hold_the_way_to_zero_up_and_do_not_begin_it_anew() {
+    // Each scale-in by quarantine makes a pod in the place of the one that leaves, which goes again as soon as the size is lowered.
+    let first = |from: f64, until: f64, change: &dyn Fn(&mut Fleet)| {
+        let mut fleet = Fleet::new(by_backlog(0, 10), 2);
+        for _ in 0..100 {
+            (fleet.ready, fleet.reporting, fleet.starting, fleet.used) = (2, 2, 0, 0);
+            if (from..until).contains(&(fleet.now - 1000.0)) {
+                change(&mut fleet);
+            }
+            if fleet.decide().replicas == 0 {
+                return (fleet.now - 1000.0).round() as u32;
+            }
+            fleet.pass();
+        }
+        u32::MAX
+    };
+    let replaced = |fleet: &mut Fleet| (fleet.ready, fleet.reporting, fleet.starting) = (1, 1, 1);
+    let unseen = |fleet: &mut Fleet| (fleet.ready, fleet.reporting) = (1, 1);
+    for short_of_pods in [&replaced as &dyn Fn(&mut Fleet), &unseen] {
+        assert_eq!(first(20.0, 40.0, short_of_pods), 60);
+        assert_eq!(first(20.0, 90.0, short_of_pods), 90, "never without all pods");
+        assert_eq!(
+            first(0.0, 30.0, short_of_pods),
+            90,
+            "it does not begin without them either"
+        );
+    }
+    let busy = |fleet: &mut Fleet| (fleet.starting, fleet.used) = (1, 1);
+    assert_eq!(first(20.0, 40.0, &busy), 100, "a task does begin it anew");
+}
+
+#[test]
 fn what_is_recommended_is_demand_within_bounds() {
     let ask = |min, max, replicas, backlog, used| {
         let mut fleet = Fleet::new(by_backlog(min, max), replicas).waiting(backlog);

@@ -303,7 +303,7 @@ pub const ALL: &[Entry] = &[
         "temporal_fleet_autoscaler_offered_load",
         Kind::Gauge,
         &["worker_namespace", "worker", "build_id", "slot_type"],
-        "Demand in busy slots.",
+        "Demand in busy slots; absent while nothing waits, arrives or runs.",
     ),
     entry(
         "temporal_fleet_autoscaler_target_replicas",
