@@ -72,6 +72,15 @@ pub fn tag_image(layout: &Layout, image: &str, name: &str) -> Result<()> {
     ctr(layout, &["images", "tag", "--force", image, name]).map(drop)
 }
 
+/// The digest of an image that was imported into the running cluster; the kubelet does not tell it.
+pub fn imported_digest(layout: &Layout, reference: &str) -> Result<String> {
+    imported(layout)?.remove(reference).ok_or_else(|| {
+        Error::Refused(format!(
+            "the node has no image {reference}: run `make images cluster-up`"
+        ))
+    })
+}
+
 fn archives_of(dir: &Path) -> Vec<PathBuf> {
     let entries = fs::read_dir(dir).into_iter().flatten().flatten();
     let mut archives: Vec<PathBuf> = entries.map(|entry| entry.path()).collect();

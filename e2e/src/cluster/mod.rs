@@ -31,7 +31,7 @@ mod up;
 pub use config::Ports;
 pub use down::down;
 pub use error::{Error, Result};
-pub use images::{holds_archives, import_folder, tag_image};
+pub use images::{holds_archives, import_folder, imported_digest, tag_image};
 pub use kubernetes::client;
 pub use layout::*;
 pub use ports::stored as stored_ports;

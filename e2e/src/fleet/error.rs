@@ -37,6 +37,15 @@ pub enum Error {
         /// For how long.
         seconds: u64,
     },
+    /// The local cluster's containerd lacks an image or did not answer.
+    #[error("failed to ask the local cluster for the image {reference}")]
+    Image {
+        /// Which.
+        reference: String,
+        /// Why.
+        #[source]
+        source: Box<crate::cluster::Error>,
+    },
     /// A program could not be started.
     #[error("failed to run {command} (`make setup` installs it)")]
     Start {

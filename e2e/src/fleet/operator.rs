@@ -11,6 +11,7 @@ use super::{
     error::{Error, Result},
     metrics::Scrape,
 };
+use crate::cluster::{Layout, imported_digest};
 use crate::image::catalog::source_tree;
 
 /// Kubernetes namespace of the operator.
@@ -153,8 +154,16 @@ pub async fn diagnosis(access: &Access) -> String {
     text
 }
 
-/// The digest under which a node holds an image that is never pulled.
+/// The digest under which a node holds an image that is never pulled. Where images are loaded as archives, nodes tell no digest: of the local
+/// cluster's its containerd is asked.
 async fn digest_on_node(access: &Access, reference: &str) -> Result<Option<String>> {
+    if access.is_local() {
+        let digest = Layout::of_user().and_then(|layout| imported_digest(&layout, reference));
+        return digest.map(Some).map_err(|source| Error::Image {
+            reference: reference.to_owned(),
+            source: Box::new(source),
+        });
+    }
     let nodes: Api<Node> = Api::all(access.client.clone());
     let nodes = answer("list nodes", nodes.list(&ListParams::default())).await?.items;
     let images = nodes
