@@ -1,6 +1,6 @@
 //! To zero and back: the only place that ends the last pod. Zero needs positive knowledge of every queue and every pod, for the
-//! whole cooldown; any gap begins the count anew. Pods that start only hold it up: nobody has given them a task yet that Temporal or
-//! they themselves would not tell about, and each pod that leaves in quarantine has one made in its place.
+//! whole cooldown; any gap begins the count anew. Pods that start only hold it up: each pod that leaves in quarantine has one made in its
+//! place. What one of those does is seen in its report or in the queue; a task that it ended unseen would shorten the cooldown, no more.
 
 use jiff::Timestamp;
 
