@@ -12,8 +12,10 @@ use fleet_e2e::{
         scenario::{DATA, LONG},
     },
     fleet::{Access, metrics::documented, operator, temporal, watch::PodWatch},
+    image::catalog,
     load::{Outcome, Stream, TemporalClient, WorkerIdentity, audit::audit},
 };
+use kube::ResourceExt;
 use serde_json::json;
 
 const PATIENCE: Duration = Duration::from_mins(2);
@@ -181,7 +183,7 @@ const AFTER_SOMETHING: [&str; 9] = [
 async fn the_operator_tells_about_its_fleets() -> Result<()> {
     let access = bed::cluster().await?;
     let bed = Bed::new(access, "metrics", &json!({"spec": {"autoscaling": {"minReplicas": 1}}})).await?;
-    let page = std::fs::read_to_string(fleet_e2e::image::catalog::source_tree().join("docs/reference/metrics.md"))?;
+    let page = std::fs::read_to_string(catalog::source_tree().join("docs/reference/metrics.md"))?;
     let promised = documented(&page);
     // The series of a fleet come with its first decision, those of its load with the first rates after it.
     let shape = bed
@@ -215,6 +217,23 @@ async fn the_operator_tells_about_its_fleets() -> Result<()> {
         );
     }
     bed.end().await
+}
+
+/// An image built anew has the tag of the one before: a cluster that stays up must not go on with the old operator.
+#[tokio::test]
+async fn the_operator_that_runs_is_the_one_that_was_built() -> Result<()> {
+    let access = bed::cluster().await?;
+    // Elsewhere somebody else brought the image there, and there is no archive to compare with.
+    if access.is_local() {
+        let archive = catalog::target_dir().join("images/operator.tar");
+        let built = fleet_e2e::image::inspect(&archive)?.digest;
+        let pods = operator::pods(&access).await?;
+        assert!(!pods.is_empty());
+        for pod in pods {
+            assert_eq!(pod.annotations().get("temporal-fleet.dev/image"), Some(&built));
+        }
+    }
+    Ok(())
 }
 
 /// A test of the demo itself: without the autoscaler it must not pass.
